@@ -1,0 +1,49 @@
+/**
+ * Cuts a byte stream into frames. A length is judged before any byte behind it is kept, so a peer
+ * can make the reader hold at most one frame of the current limit.
+ */
+import { Buffer } from 'node:buffer';
+import { type Frame, ProtocolViolation } from './codec.js';
+import { FRAME_LIMITS } from './messages.js';
+
+/** Incremental reader of heartbeat frames; one per connection. */
+export class FrameReader {
+  #limit: number = FRAME_LIMITS.beforeWelcome;
+  #rest: Buffer = Buffer.alloc(0);
+
+  /** Sets the longest length field taken from now on (after WELCOME). */
+  setLimit(limit: number): void {
+    this.#limit = limit;
+  }
+
+  /** Octets held back because their frame is not complete. */
+  get held(): number {
+    return this.#rest.length;
+  }
+
+  /** Yields every complete frame; throws ProtocolViolation at the first length out of bounds. */
+  *push(chunk: Buffer): Generator<Frame, void, void> {
+    let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest = Buffer.alloc(0);
+    while (data.length >= 4) {
+      const length = data.readUInt32BE(0);
+      if (length < FRAME_LIMITS.min || length > this.#limit) {
+        throw new ProtocolViolation(
+          `frame length ${length} is not between ${FRAME_LIMITS.min} and ${this.#limit}`,
+        );
+      }
+      if (data.length < 4 + length) break;
+      const frame = {
+        type: data.readUInt8(4),
+        flags: data.readUInt8(5),
+        payload: data.subarray(6, 4 + length),
+      };
+      data = data.subarray(4 + length);
+      this.#rest = data;
+      yield frame;
+      data = this.#rest;
+    }
+    // A copy, so that a tiny rest does not keep a large chunk of the socket alive.
+    this.#rest = data.length === 0 ? Buffer.alloc(0) : Buffer.from(data);
+  }
+}
