@@ -53,7 +53,7 @@ export const HEARTBEAT_MESSAGES = {
     ],
     texts: [
       ['software', 1, 'name and version of the caller'],
-      ['name', 2, 'host name and directory, for people'],
+      ['label', 2, 'host name and directory, for people'],
     ],
   },
   welcome: {
