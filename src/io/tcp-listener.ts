@@ -1,0 +1,144 @@
+/**
+ * Listens on a list of addresses as PostgreSQL understands listen_addresses (PostgreSQL documentation,
+ * "Connection Settings"): host names, addresses, `*` for all, and `localhost` for the two loopback constants.
+ *
+ * At its descriptor limit Node accepts connections and closes them silently, without an error. Whoever listens
+ * counts its connections and keeps its own cap below the limit.
+ */
+import { lookup } from 'node:dns/promises';
+import net from 'node:net';
+import { describeSocketError } from './tcp-frames.js';
+
+/** An address on which it could not listen, and why. */
+export interface ListenFailure {
+  readonly address: string;
+  /** As in errno(3), e.g. EADDRINUSE. */
+  readonly code: string;
+  readonly text: string;
+}
+
+/** Nothing is listened on; `failures` has one entry for each address that failed. */
+export class ListenError extends Error {
+  readonly port: number;
+  readonly failures: readonly ListenFailure[];
+
+  constructor(port: number, failures: readonly ListenFailure[]) {
+    const reasons = failures.map(({ address, text }) => `${address}: ${text}`).join('; ');
+    super(`could not listen on port ${port}: ${reasons === '' ? 'no address given' : reasons}`);
+    this.name = 'ListenError';
+    this.port = port;
+    this.failures = failures;
+  }
+
+  /** Another process has the port on one of the addresses. */
+  get inUse(): boolean {
+    return this.failures.some(({ code }) => code === 'EADDRINUSE');
+  }
+}
+
+/** Listening sockets of one port. */
+export interface Listener {
+  /** The addresses that are bound, in the order asked for. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  /** Addresses that this host does not have (a family that is switched off, an address that moved away). */
+  readonly missing: readonly ListenFailure[];
+  /** Stops listening; connections that were accepted are not touched. */
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly addresses: readonly string[];
+  /** 0 lets the kernel choose for the first address; the others take the same. */
+  readonly port: number;
+  onConnection(socket: net.Socket): void;
+  readonly backlog?: number;
+}
+
+/** What an address of the list stands for. */
+const EXPANSIONS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['localhost', ['127.0.0.1', '::1']],
+  ['*', ['0.0.0.0', '::']],
+]);
+
+/** An address that is simply not there does not keep the others from being used; anything else does. */
+const ABSENT: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'ENOTFOUND', 'EAI_AGAIN']);
+
+/**
+ * Listens on every address of the list. Rejects with ListenError, having closed what it opened, when an address
+ * is in use or not permitted, or when none is there.
+ */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const servers: net.Server[] = [];
+  const bound: string[] = [];
+  const missing: ListenFailure[] = [];
+  const blocked: ListenFailure[] = [];
+  let port = options.port;
+  for (const address of await expand(options.addresses, missing)) {
+    try {
+      const server = await bind(address, port, options);
+      servers.push(server);
+      bound.push(address);
+      port = (server.address() as net.AddressInfo).port;
+    } catch (error) {
+      const failure = failureOf(address, error as NodeJS.ErrnoException);
+      (ABSENT.has(failure.code) ? missing : blocked).push(failure);
+    }
+  }
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => new Promise<void>((done) => void closeNow(server, done))));
+  };
+  if (blocked.length > 0 || bound.length === 0) {
+    await close();
+    throw new ListenError(options.port, [...blocked, ...missing]);
+  }
+  return { addresses: bound, port, missing, close };
+}
+
+/** `close` calls back only when the last connection has ended; the listening socket is gone at once. */
+function closeNow(server: net.Server, done: () => void): void {
+  server.close();
+  setImmediate(done);
+}
+
+/** Addresses for the words of a list, each once; names that do not resolve are put into `missing`. */
+async function expand(words: readonly string[], missing: ListenFailure[]): Promise<Set<string>> {
+  const addresses = new Set<string>();
+  for (const word of words) {
+    for (const address of await meaningOf(word, missing)) addresses.add(address);
+  }
+  return addresses;
+}
+
+async function meaningOf(word: string, missing: ListenFailure[]): Promise<readonly string[]> {
+  const known = EXPANSIONS.get(word.toLowerCase());
+  if (known !== undefined) return known;
+  if (net.isIP(word) !== 0) return [word];
+  try {
+    return (await lookup(word, { all: true })).map(({ address }) => address);
+  } catch (error) {
+    missing.push(failureOf(word, error as NodeJS.ErrnoException));
+    return [];
+  }
+}
+
+function bind(host: string, port: number, options: ListenOptions): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer((socket) => options.onConnection(socket));
+    server.once('error', reject);
+    server.listen(
+      // As PostgreSQL (src/backend/libpq/pqcomm.c, IPV6_V6ONLY): so `::` and `0.0.0.0` can both be bound.
+      { host, port, ipv6Only: true, exclusive: true, backlog: options.backlog ?? 511 },
+      () => {
+        server.off('error', reject);
+        // An accept that fails (no descriptor, connection gone already) must not end the process.
+        server.on('error', () => {});
+        resolve(server);
+      },
+    );
+  });
+}
+
+function failureOf(address: string, error: NodeJS.ErrnoException): ListenFailure {
+  return { address, code: error.code ?? '', text: describeSocketError(error) };
+}
