@@ -1,0 +1,43 @@
+# The one door: everything a person, CI or a packager does with this tree is a target here.
+
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+.PHONY: build check test test-unit test-integration clean help
+
+# ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
+# Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
+RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
+export ONLY KEEP
+
+# npm writes this file last; it is older than the lock file exactly when an installation is due.
+INSTALLED := node_modules/.package-lock.json
+SOURCES = $(shell find src services packaging -name '*.ts' -o -name '*.mjs' -o -name 'tsconfig*.json') package.json
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: dist/.built ## build the programs (dist/bin) and the client library (dist/client)
+
+check: $(INSTALLED) ## types, lint, arrows between folders, house rules; no output: all is well
+	@node packaging/check.mjs
+
+test: $(INSTALLED) ## all tests but the slow ones; ONLY=words: files whose path contains one; NODE=18|20|22|24
+	@$(RUN) tests all
+
+test-unit: $(INSTALLED) ## the tests that start no server
+	@$(RUN) tests unit
+
+test-integration: $(INSTALLED) ## the tests of the built programs against PostgreSQL
+	@$(RUN) tests integration
+
+clean: ## remove everything that was built or installed
+	rm -rf dist build node_modules
+
+dist/.built: $(INSTALLED) $(SOURCES)
+	@node packaging/bundle.mjs
+	@touch $@
+
+$(INSTALLED): package-lock.json
+	@sh packaging/require-node.sh
+	npm ci --ignore-scripts --include=dev
+	@touch $@

@@ -1,0 +1,163 @@
+/**
+ * Runs the tests, the demo and the benchmarks: bundles what is wanted, brings the servers it needs, and runs it
+ * unprivileged in a directory of its own that is gone afterwards. The Makefile is its only caller:
+ *
+ *     main.ts tests all|unit|integration
+ *     main.ts demo
+ *     main.ts bench
+ *
+ * Environment: ONLY (paths must contain one of these words), KEEP (passed on to the demo), TEST_NODE (18, 20, 22 or
+ * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
+ * (directory of a PostgreSQL to use instead of the pinned ones).
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildClient, buildPrograms, bundleForTree } from '../../packaging/bundles.mjs';
+import { mayRead, testAccount } from './account.js';
+import { installNode, installPostgres, postgresMajors } from './installed.js';
+import { placeGenerated, placePackages, placeProgram, placeTree } from './run-directory.js';
+import { openRun } from './supervise.js';
+import { sweepWhenClosed } from './sweep.js';
+
+const root = process.cwd();
+const env = process.env;
+const REPORTER = 'test/runner/report.ts';
+
+/** The folders below test/ that each kind of run takes its test files from. */
+const SUITES: Readonly<Record<string, readonly string[]>> = {
+  all: ['unit', 'spec', 'scenarios', 'integration'],
+  unit: ['unit', 'spec', 'scenarios'],
+  integration: ['integration'],
+};
+
+/** The PostgreSQL that the demo and the benchmarks run on. */
+const SHOWN_MAJOR = 17;
+
+class Refusal extends Error {}
+
+async function main(kind: string | undefined, detail: string | undefined): Promise<number> {
+  switch (kind) {
+    case 'tests': {
+      const files = testFiles(detail ?? 'all');
+      return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]]);
+    }
+    case 'demo':
+      return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
+    case 'bench': {
+      const files = only(filesBelow('bench', '.bench.ts'));
+      return runInTree(files, (bundled) => files.map((file) => [bundled(file)]));
+    }
+    default:
+      throw new Refusal(`main.ts runs tests, demo or bench, not "${kind}"`);
+  }
+}
+
+function testFiles(suite: string): string[] {
+  const folders = SUITES[suite];
+  if (folders === undefined) throw new Refusal(`there is no suite "${suite}"`);
+  return only(folders.flatMap((folder) => filesBelow(join('test', folder), '.test.ts')));
+}
+
+function filesBelow(folder: string, ending: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      return entry.isDirectory() ? filesBelow(path, ending) : path.endsWith(ending) ? [path] : [];
+    })
+    .sort();
+}
+
+function only(files: readonly string[]): string[] {
+  const words = (env['ONLY'] ?? '').split(/[\s,]+/).filter((word) => word !== '');
+  const chosen = files.filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+  if (chosen.length > 0) return chosen;
+  throw new Refusal(
+    words.length === 0 ? 'there are no files to run' : `no file's path contains "${words.join('" or "')}"`,
+  );
+}
+
+/**
+ * Bundles `entries`, lays out a run and executes `commands` in it, one after the other.
+ * @param commands given the function from an entry to its bundle: the arguments for Node.js of each command
+ */
+async function runInTree(
+  entries: readonly string[],
+  commands: (bundled: (entry: string) => string) => string[][],
+): Promise<number> {
+  const account = testAccount(env);
+  const pgBin = env['PG_BIN'];
+  if (pgBin !== undefined && !mayRead(account, join(pgBin, 'postgres'))) {
+    throw new Refusal(`PG_BIN=${pgBin}: ${account?.name ?? 'you'} cannot run the postgres there`);
+  }
+  const node = env['TEST_NODE'] ? await installNode(root, env['TEST_NODE']) : process.execPath;
+  const run = openRun(account, [fileURLToPath(import.meta.url), 'sweep']);
+  try {
+    const bundles = join(run.directory, 'build');
+    placeTree(root, run.directory);
+    const { inputs } = await bundleForTree([...entries], bundles, ['test/runner/time-limit.ts']);
+    const sources = Object.keys(inputs);
+    const imports = Object.values(inputs).flatMap((input) => input.imports.filter((one) => one.external));
+    const packages = new Set(imports.map((one) => packageOf(one.path)));
+    placePackages(root, run.directory, packages);
+
+    if (packages.has('conmgr') || sources.includes('test/support/programs.ts')) {
+      await Promise.all([buildPrograms(), buildClient()]);
+      placeGenerated(root, run.directory, 'dist');
+    }
+    if (pgBin === undefined && sources.includes('test/support/postgres-binaries.ts')) {
+      const majors = entries.includes(REPORTER) ? postgresMajors() : [SHOWN_MAJOR];
+      await Promise.all(majors.map((major) => installPostgres(root, major)));
+      for (const major of majors) placeGenerated(root, run.directory, join('build/postgres', String(major)));
+    }
+
+    const program = placeProgram(run.directory, node, account);
+    for (const args of commands((entry) => join(bundles, entry.replace(/\.ts$/, '.mjs')))) {
+      const status = await run.execute(
+        program,
+        ['--enable-source-maps', ...args],
+        runEnv(run.directory, program),
+      );
+      if (status !== 0) return status;
+    }
+    return 0;
+  } finally {
+    await run.close();
+  }
+}
+
+/** `@scope/name/file` and `name/file` without the file. */
+function packageOf(path: string): string {
+  return path.split('/', path.startsWith('@') ? 2 : 1).join('/');
+}
+
+/** The caller's environment less what would change how programs under test behave. */
+function runEnv(directory: string, node: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(
+    ([name]) => !/^(PG(?!_BIN$)|NODE_|npm_|CONMGR_|MAKE|MFLAGS$|NOTIFY_SOCKET$|LISTEN_|WATCHDOG_)/.test(name),
+  );
+  const tmp = join(directory, 'tmp');
+  return {
+    ...Object.fromEntries(kept),
+    PATH: `${dirname(node)}:${env['PATH'] ?? '/usr/bin:/bin'}`,
+    TMPDIR: tmp,
+    HOME: tmp,
+    TEST_JOBS: env['TEST_JOBS'] || String(Math.min(4, Math.max(2, availableParallelism()))),
+  };
+}
+
+const [kind, ...details] = process.argv.slice(2);
+if (kind === 'sweep') {
+  sweepWhenClosed(details[0] ?? '', details[1] ?? '');
+} else {
+  try {
+    process.exitCode = await main(kind, details[0]);
+  } catch (error) {
+    // esbuild has printed its own messages already.
+    if (error instanceof Refusal) console.error(error.message);
+    else if (!(error instanceof Error && 'errors' in error)) console.error(error);
+    process.exitCode = 1;
+  }
+}

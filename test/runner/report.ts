@@ -1,0 +1,139 @@
+/**
+ * Runs test files, each in a process of its own, and reports compactly: a line a file, what failed in full, and the
+ * closing counts of node:test. `report.mjs FILE...`; TEST_JOBS files at a time. Written against the events that
+ * Node.js 18 to 24 have in common.
+ */
+import { run } from 'node:test';
+import { inspect } from 'node:util';
+
+/** What is collected about a file until the events of the next one arrive. */
+interface FileReport {
+  tests: number;
+  durationMs: number;
+  /** Name and error of each test that failed. */
+  failures: string[];
+  notRun: string[];
+  output: string;
+}
+
+/** The part of an event's data that is read here. */
+interface EventData {
+  readonly name?: string;
+  readonly nesting?: number;
+  readonly file?: string;
+  /** From Node.js 24 on; `file` is the source by then. */
+  readonly entryFile?: string;
+  readonly message?: string;
+  readonly skip?: string | boolean;
+  readonly details?: { readonly duration_ms: number; readonly type?: string; readonly error?: unknown };
+}
+
+const bundles = process.argv.slice(2);
+const titles = new Map(bundles.map((bundle) => [bundle, title(bundle)]));
+const reports = new Map<string, FileReport>();
+const failed: string[] = [];
+let names: string[] = [];
+let current: string | undefined;
+
+/** The path of the test in the tree. */
+function title(bundle: string): string {
+  return bundle.replace(/^.*\/build\//, '').replace(/\.mjs$/, '.ts');
+}
+
+function titleOf(data: EventData): string | undefined {
+  const file = data.entryFile ?? data.file;
+  if (file === undefined) return undefined;
+  const path = file.replace(/^file:\/\//, '').replace(/\.mjs$/, '.ts');
+  return [...titles.values()].find((one) => path.endsWith(`/${one}`));
+}
+
+function reportOf(file: string): FileReport {
+  const known = reports.get(file);
+  if (known !== undefined) return known;
+  const fresh: FileReport = { tests: 0, durationMs: 0, failures: [], notRun: [], output: '' };
+  reports.set(file, fresh);
+  return fresh;
+}
+
+/** Prints what is known of the file whose events have all been seen. */
+function close(file: string | undefined): void {
+  if (file === undefined) return;
+  const { tests, durationMs, failures, notRun, output } = reportOf(file);
+  const mark = failures.length === 0 ? 'ok  ' : 'FAIL';
+  console.log(`${mark} ${file} (${tests} tests, ${Math.round(durationMs)} ms)`);
+  for (const line of notRun) console.log(`     not run: ${line}`);
+  for (const failure of failures) console.log(indent(failure));
+  if (failures.length > 0 && output.trim() !== '') {
+    console.log(indent(`what ${file} printed:\n${output.trimEnd()}`));
+  }
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '     ');
+}
+
+function describeError(error: unknown): string {
+  const { cause, failureType } = (error ?? {}) as { cause?: unknown; failureType?: string };
+  if (cause instanceof Error) return inspect(cause);
+  return `${failureType ?? 'failed'}: ${inspect(cause ?? error)}`;
+}
+
+function onResult(passed: boolean, data: EventData): void {
+  const file = titleOf(data);
+  if (file === undefined) return;
+  if (file !== current) {
+    close(current);
+    current = file;
+  }
+  const report = reportOf(file);
+  const { name = '', nesting = 0, details } = data;
+  // Node.js reports a file that could not be run to its end as a test of the file's name.
+  const isFile = nesting === 0 && titles.has(name);
+  if (details?.type !== 'suite' && !isFile) report.tests++;
+  if (nesting === 0) report.durationMs += details?.duration_ms ?? 0;
+  const fullName = isFile ? file : [...names.slice(0, nesting), name].join(' > ');
+  if (data.skip) report.notRun.push(`${fullName}${typeof data.skip === 'string' ? ` (${data.skip})` : ''}`);
+  if (passed) return;
+  const error = details?.error as
+    | { failureType?: string; exitCode?: number | null; signal?: string | null }
+    | undefined;
+  if (error?.failureType === 'subtestsFailed' && report.failures.length > 0) return;
+  failed.push(isFile ? file : `${file}: ${fullName}`);
+  const how = error?.signal ? `ended by ${error.signal}` : `exit status ${error?.exitCode}`;
+  report.failures.push(
+    isFile ? `the file failed as a whole: ${how}` : `${fullName}\n${indent(describeError(error))}`,
+  );
+}
+
+const closing: string[] = [];
+let successful = true;
+for await (const event of run({ files: bundles, concurrency: Number(process.env['TEST_JOBS'] ?? 2) })) {
+  const { type, data } = event as { type: string; data: EventData };
+  switch (type) {
+    case 'test:start':
+      names = [...names.slice(0, data.nesting ?? 0), data.name ?? ''];
+      break;
+    case 'test:pass':
+    case 'test:fail':
+      if (type === 'test:fail') successful = false;
+      onResult(type === 'test:pass', data);
+      break;
+    case 'test:stdout':
+    case 'test:stderr': {
+      const file = titleOf(data);
+      if (file !== undefined) reportOf(file).output += data.message ?? '';
+      break;
+    }
+    case 'test:diagnostic':
+      if (data.nesting === 0 && data.file === undefined) closing.push(`# ${data.message}`);
+      break;
+  }
+}
+close(current);
+if (closing.includes('# tests 0')) {
+  console.log('the files hold no test');
+  successful = false;
+}
+if (failed.length > 0) console.log(`\nfailed:\n${failed.map((one) => `  ${one}`).join('\n')}\n`);
+console.log(closing.join('\n'));
+process.exitCode = successful ? 0 : 1;
