@@ -1,0 +1,113 @@
+/** Which instances an application is sent to, in which order, and what it is told when there is none. */
+
+import { HEALTH_MEANING } from '../link/health.js';
+import { hasAttribute } from '../protocol/attributes.js';
+import { fitsTarget, isWriterTarget, type TargetSessionAttrs } from './target-session.js';
+import type { ClusterView, Member } from './view.js';
+
+export type LoadBalance = 'random' | 'round-robin' | 'least-connections' | 'nearest';
+
+/** Everything the order may depend on. */
+export interface ChoiceInput {
+  readonly target: TargetSessionAttrs;
+  readonly prefer: readonly number[];
+  readonly exclude: readonly number[];
+  readonly loadBalance: LoadBalance;
+  /** A standby further behind is offered only while no other instance fits; 0 = no limit. */
+  readonly maxLagBytes: number;
+  /** Sessions now attached to an instance. */
+  readonly sessionsOf: (number: number) => number;
+  /** A number in [0, 1) for each fitting instance. */
+  readonly random: () => number;
+  /** Grows with every answer; moves round-robin on. */
+  readonly turn: number;
+}
+
+/** How good a member is for the target, lower is better; undefined = does not fit. */
+function tier(member: Member, view: ClusterView, input: ChoiceInput): number | undefined {
+  if (!member.offered || !fitsTarget(member.bits, input.target)) return undefined;
+  if (isWriterTarget(input.target)) return member.number === view.primary ? 0 : undefined;
+  // A primary beside a newer one diverges: only when nothing else fits.
+  if (member.conflict) return 3;
+  const standby = hasAttribute(member.bits, 'standby');
+  if (standby && input.maxLagBytes > 0 && (member.lagBytes ?? 0n) > BigInt(input.maxLagBytes)) return 2;
+  return input.target === 'prefer-standby' && !standby ? 1 : 0;
+}
+
+/**
+ * Fitting instances, best first. The order is final: at most one for primary/read-write; for
+ * the rest by tier, live before stale, wished before others, then by load_balance.
+ */
+export function chooseInstances(view: ClusterView, input: ChoiceInput): readonly Member[] {
+  const fitting = view.members.flatMap((member) => {
+    const rank = tier(member, view, input);
+    return rank === undefined ? [] : [{ member, rank }];
+  });
+  const wish = (number: number) => {
+    const at = input.prefer.indexOf(number);
+    return at < 0 ? input.prefer.length : at;
+  };
+  const keyed = fitting.map(({ member, rank }, index) => ({
+    member,
+    key: [
+      input.exclude.includes(member.number) ? 1 : 0,
+      rank,
+      hasAttribute(member.bits, 'stale') ? 1 : 0,
+      wish(member.number),
+      balance(member, index, fitting.length, input),
+      input.random(),
+    ],
+  }));
+  keyed.sort((a, b) => {
+    const at = a.key.findIndex((value, index) => value !== b.key[index]);
+    return at < 0 ? 0 : (a.key[at] ?? 0) - (b.key[at] ?? 0);
+  });
+  return keyed.map(({ member }) => member);
+}
+
+function balance(member: Member, index: number, count: number, input: ChoiceInput): number {
+  switch (input.loadBalance) {
+    case 'random':
+      return 0;
+    case 'round-robin':
+      return (((index - input.turn) % count) + count) % count;
+    case 'least-connections':
+      return input.sessionsOf(member.number);
+    case 'nearest':
+      return member.rttMs ?? Number.MAX_VALUE;
+  }
+}
+
+/** Which sessions lose their place when a role changes. */
+export type EvictOnRoleChange = 'off' | 'writers' | 'all';
+
+/**
+ * Whether a session opened for `target` must be ended because its instance no longer is that.
+ * Judged only by what is told live: a stale telling evicts nobody.
+ */
+export function mustEvict(member: Member, target: TargetSessionAttrs, policy: EvictOnRoleChange): boolean {
+  if (policy === 'off' || hasAttribute(member.bits, 'stale') || member.state !== 'up') return false;
+  if (!hasAttribute(member.bits, 'primary') && !hasAttribute(member.bits, 'standby')) return false;
+  if (fitsTarget(member.bits, target)) return false;
+  return isWriterTarget(target) || policy === 'all';
+}
+
+/** What is known of one instance, as one sentence for DETAIL. */
+export function describeMember(member: Member, name: string): string {
+  const words: string[] = [];
+  if (member.foreign) words.push('belongs to another cluster');
+  else if (member.health === 'lost' || member.health === 'unseen' || member.health === 'leaving') {
+    words.push(HEALTH_MEANING[member.health].shown);
+  } else {
+    words.push(member.state);
+    if (hasAttribute(member.bits, 'primary')) words.push('primary');
+    if (hasAttribute(member.bits, 'standby')) words.push('standby');
+    if (hasAttribute(member.bits, 'readOnlyByDefault')) words.push('read-only by default');
+    if (member.state === 'up' && !hasAttribute(member.bits, 'accepting'))
+      words.push('not accepting connections');
+    if (member.conflict) words.push('in conflict with another primary');
+    if (hasAttribute(member.bits, 'stale')) words.push('last known, not monitored now');
+    if (member.text !== '') words.push(member.text);
+  }
+  return `Instance ${member.number} (${name}): ${words.join(', ')}.`;
+}
