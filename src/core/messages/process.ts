@@ -1,0 +1,153 @@
+/**
+ * Messages about the process itself and its surroundings: CM1100 to CM1199.
+ */
+import type { MessageSpec } from './message.js';
+
+export const PROCESS_MESSAGES = {
+  /** Stands for messages kept back by the rate limit; written at the level of those it stands for. */
+  repeated: {
+    code: 'CM1100',
+    level: 'LOG',
+    text: 'repeated {count} times in {seconds} s: {text}',
+    cause:
+      'The same message about the same peer came more often than its limit allows. The first was written at once; this line counts those that followed and shows the last.',
+    cure: 'See the message that is repeated.',
+    everyMs: 0,
+  },
+  runAsRoot: {
+    code: 'CM1101',
+    level: 'FATAL',
+    text: '"root" execution of {program} is not permitted',
+    hint: 'Start it as an unprivileged user: systemctl start {unit}, or sudo -u USER {program}.',
+    cause:
+      'The program was started by the superuser of the operating system. It needs none of its rights, and an error in it must not have them.',
+    cure: 'Start it through its systemd unit, which names the user, or as the user who owns the directory.',
+    exit: 77,
+  },
+  directoryInUse: {
+    code: 'CM1102',
+    level: 'FATAL',
+    text: 'directory "{directory}" is in use by another process (PID {pid})',
+    hint: 'Is it running already? Ask with: cm_ctl status -D {directory}',
+    cause:
+      'The lock on conmgr.pid in the directory is held by a living process. A directory serves one process; the file of a crashed one never blocks.',
+    cure: 'Stop the other process, or give this one a directory of its own.',
+    exit: 1,
+  },
+  directoryNotUsable: {
+    code: 'CM1103',
+    level: 'FATAL',
+    text: 'could not open lock file "{file}": {reason}',
+    hint: 'The directory must exist and be readable, writable and searchable by user ID {uid}; the file must not be a symbolic link.',
+    cause: 'The lock file could not be opened or made with the rights of this user.',
+    cure: 'Create the directory with cm_ctl init, or mend its owner and mode.',
+    exit: 77,
+  },
+  lockFileNotWritten: {
+    code: 'CM1104',
+    level: 'FATAL',
+    text: 'could not write lock file "{file}": {reason}',
+    cause: 'The operating system refused to lock or write the lock file: a full disk, say.',
+    cure: 'Remove what the reason names and start again.',
+    exit: 1,
+  },
+  noLockCall: {
+    code: 'CM1105',
+    level: 'FATAL',
+    text: 'could not lock directory "{directory}": neither koffi.node nor the program "flock" is available',
+    hint: 'Install the package again, or install util-linux.',
+    cause:
+      'Node.js itself cannot lock a file. The lock is taken by koffi.node, which is part of the package, or else by flock(1) of util-linux; both are missing.',
+    cure: 'Install the package again so that koffi.node is in place, or install util-linux.',
+    exit: 78,
+  },
+  nativeMissing: {
+    code: 'CM1106',
+    level: 'LOG',
+    text: 'native calls are not available: messages go to stderr only',
+    detail: '{reason}.',
+    hint: 'Readiness is reported by the program systemd-notify, which needs NotifyAccess=all in the unit.',
+    cause:
+      'koffi.node, which is part of the package, could not be loaded. Without it there is no syslog, no journald and no direct message to systemd.',
+    cure: 'Install the package for the architecture of this machine. If it has to stay so, set NotifyAccess=all in a drop-in of the unit.',
+    everyMs: 0,
+  },
+  descriptorsTooFew: {
+    code: 'CM1107',
+    level: 'FATAL',
+    text: 'limit of {limit} open files is too low: at least {needed} are needed',
+    detail: '9 + 2 x {instances} instances + max_connections of {maxConnections} = {needed}.',
+    hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}"; without systemd: ulimit -n {needed}.',
+    cause:
+      'Every instance and every application connection takes descriptors; RLIMIT_NOFILE of the process does not allow as many as the configuration asks for.',
+    cure: 'Raise LimitNOFILE= in a drop-in of the unit, or lower max_connections.',
+    exit: 78,
+  },
+  descriptorsAllow: {
+    code: 'CM1108',
+    level: 'LOG',
+    text: 'limit of {limit} open files allows about {connections} application connections',
+    cause:
+      'With max_connections = 0, or with connections that conmgr forwards (two descriptors each), no exact figure can be computed.',
+    cure: 'None, unless more are expected: then raise LimitNOFILE= in a drop-in of the unit.',
+  },
+  heartbeatLinksCapped: {
+    code: 'CM1109',
+    level: 'WARNING',
+    text: 'limit of {limit} open files allows {allowed} heartbeat connections instead of {wanted}',
+    detail: 'The watchdog needs 50 descriptors and one for each heartbeat connection.',
+    hint: 'Raise LimitNOFILE= to {needed} in a drop-in: systemctl edit {unit}',
+    cause:
+      'watchdog.max_heartbeat_connections is higher than what RLIMIT_NOFILE of the watchdog allows. It runs on with the lower number.',
+    cure: 'Raise LimitNOFILE= in a drop-in of the unit, or lower watchdog.max_heartbeat_connections.',
+  },
+  instanceDescriptorsTooFew: {
+    code: 'CM1110',
+    level: 'WARNING',
+    text: 'limit of {limit} open files of the PostgreSQL instance (PID {pid}) is lower than {needed}',
+    detail:
+      'max_files_per_process of {maxFiles} + 2 x watchdog.max_heartbeat_connections of {heartbeatConnections} = {needed}.',
+    hint: 'Raise LimitNOFILE= of the unit that starts PostgreSQL.',
+    cause:
+      'The figure documented for an instance with a watchdog is higher than the limit its postmaster runs with.',
+    cure: 'Raise LimitNOFILE= of the unit that starts PostgreSQL and restart it at the next occasion.',
+  },
+  limitUnknown: {
+    code: 'CM1111',
+    level: 'WARNING',
+    text: 'could not determine the limit of open files: {reason}',
+    cause: 'The limits of a process are read from /proc, which is missing or hidden here.',
+    cure: 'Mount /proc for the service, or make sure by other means that LimitNOFILE= is high enough.',
+  },
+  destinationLost: {
+    code: 'CM1112',
+    event: 'log_destination_lost',
+    level: 'LOG',
+    text: 'could not write to {destination}: {reason}',
+    detail: 'Messages for it are counted and dropped until it is back.',
+    cause:
+      'The socket of the log daemon is missing, or it did not read for a second. Logging never waits, so messages are counted and dropped; an attempt is made every 10 s.',
+    cure: 'Start the log daemon, or take the destination out of log_destination.',
+    everyMs: 0,
+  },
+  messagesDropped: {
+    code: 'CM1113',
+    event: 'log_messages_dropped',
+    level: 'LOG',
+    text: '{count} messages could not be written to {destination}',
+    cause:
+      'The reader of this destination was gone or did not keep up. Logging never waits, so messages were counted and dropped; this line is the first after it.',
+    cure: 'Look at the other log destinations for what is missing here.',
+    everyMs: 0,
+  },
+  machineIdMissing: {
+    code: 'CM1114',
+    level: 'LOG',
+    text: 'could not use "{machineIdFile}": {reason}',
+    detail: 'The identity of this conmgr is kept in "{file}" instead.',
+    hint: 'Run systemd-machine-id-setup. A copy of the directory on another machine must not contain this file.',
+    cause:
+      'The identity towards the watchdogs is derived from the machine ID, which is missing or not yet set, as in some containers. A random one was made and is kept in the directory.',
+    cure: 'Run systemd-machine-id-setup, or keep the file with the directory and copy it nowhere else.',
+  },
+} as const satisfies Readonly<Record<string, MessageSpec>>;
