@@ -1,0 +1,99 @@
+/**
+ * The numbered parameters of conmgr.conf, one set for each instance and one for each further listener, and
+ * the pieces that both tables of conmgr.conf are made of.
+ */
+
+import { host, ipAddress } from './host-types.js';
+import type { ParameterTable, ValuesOf } from './parameter.js';
+import type { InstanceConfig } from './types.js';
+import { port } from './value-type.js';
+import { oneOf } from './word-types.js';
+
+/** Headings of the sample file, in its order. */
+export const SECTIONS = {
+  instances: 'Instances',
+  applications: 'Applications',
+  heartbeat: 'Heartbeat',
+  choice: 'Choice of the instance',
+  log: 'Log',
+} as const;
+
+/** When a change takes effect, and whether this version has the function. */
+export const CONSTANT = { applies: 'restart', availability: 'now' } as const;
+export const RELOADABLE = { applies: 'reload', availability: 'now' } as const;
+export const LATER_CONSTANT = { applies: 'restart', availability: 'later' } as const;
+export const LATER_RELOADABLE = { applies: 'reload', availability: 'later' } as const;
+
+/** What libpq takes for target_session_attrs, and pgjdbc's words for the same. */
+export const targetSessionAttrs = oneOf(
+  ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+  {
+    synonyms: { secondary: 'standby', prefersecondary: 'prefer-standby' },
+    refused: { preferprimary: '"preferPrimary" is not supported with a connection manager' },
+  },
+);
+
+/** Parameters of one instance; each name ends in the instance's number. */
+export const INSTANCE_PARAMETERS = {
+  backend_host: {
+    type: host(),
+    default: undefined,
+    ...RELOADABLE,
+    section: SECTIONS.instances,
+    doc: 'Host name or IP address of instance N. Numbers start at 0 and may have gaps.',
+    example: 'db1.example.com',
+    of: (instance) => instance.host,
+  },
+  backend_hostaddr: {
+    type: ipAddress(),
+    default: undefined,
+    ...RELOADABLE,
+    section: SECTIONS.instances,
+    doc: 'IP address of instance N. It is used without name resolution and wins over backend_hostN.',
+    example: '192.0.2.1',
+    of: (instance) => instance.hostaddr,
+  },
+  backend_port: {
+    type: port(),
+    default: '27500',
+    ...RELOADABLE,
+    section: SECTIONS.instances,
+    doc: 'Port of the postmaster of instance N.',
+    of: (instance) => instance.backendPort,
+  },
+  watchdog_port: {
+    type: port(),
+    default: '27545',
+    ...RELOADABLE,
+    section: SECTIONS.instances,
+    doc: "Port of the watchdog of instance N: watchdog.port in the instance's postgresql.conf.",
+    of: (instance) => instance.watchdogPort,
+  },
+} satisfies ParameterTable<InstanceConfig>;
+
+/** Parameters of one further port for stock drivers; each name ends in the listener's number. */
+export const LISTENER_PARAMETERS = {
+  listener_port: {
+    type: port(),
+    default: undefined,
+    ...LATER_CONSTANT,
+    section: SECTIONS.applications,
+    doc: 'A further port for stock drivers, with a target of its own.',
+  },
+  listener_target_session_attrs: {
+    type: targetSessionAttrs,
+    default: 'any',
+    ...LATER_CONSTANT,
+    section: SECTIONS.applications,
+    doc: 'Which server a connection to listener_portN gets.',
+  },
+  listener_mode: {
+    type: oneOf(['auto', 'redirect', 'gateway']),
+    default: 'auto',
+    ...LATER_CONSTANT,
+    section: SECTIONS.applications,
+    doc: 'Whether the kernel redirects connections to listener_portN or conmgr forwards their bytes.',
+  },
+} satisfies ParameterTable<never>;
+
+export type InstanceValues = ValuesOf<typeof INSTANCE_PARAMETERS>;
