@@ -1,11 +1,10 @@
 /** Which instances an application is sent to, in which order, and what it is told when there is none. */
 
+import type { EvictOnRoleChange, LoadBalance } from '../config/types.js';
 import { HEALTH_MEANING } from '../link/health.js';
 import { hasAttribute } from '../protocol/attributes.js';
 import { fitsTarget, isWriterTarget, type TargetSessionAttrs } from './target-session.js';
 import type { ClusterView, Member } from './view.js';
-
-export type LoadBalance = 'random' | 'round-robin' | 'least-connections' | 'nearest';
 
 /** Everything the order may depend on. */
 export interface ChoiceInput {
@@ -77,9 +76,6 @@ function balance(member: Member, index: number, count: number, input: ChoiceInpu
       return member.rttMs ?? Number.MAX_VALUE;
   }
 }
-
-/** Which sessions lose their place when a role changes. */
-export type EvictOnRoleChange = 'off' | 'writers' | 'all';
 
 /**
  * Whether a session opened for `target` must be ended because its instance no longer is that.

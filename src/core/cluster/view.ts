@@ -5,6 +5,7 @@
  * Two primaries are never both offered: the newer timeline wins (PostgreSQL documentation, 26.3.5
  * Timelines: every promotion starts a higher one).
  */
+import type { OnConflict } from '../config/types.js';
 import type { HealthPhase } from '../link/health.js';
 import { HEALTH_MEANING } from '../link/health.js';
 import {
@@ -22,6 +23,8 @@ export interface InstanceFacts {
   readonly health: HealthPhase;
   /** As last told; undefined when no watchdog has told anything since the start. */
   readonly attributes: InstanceAttributes | undefined;
+  /** The watchdog is there but cannot look into the instance: what is known is from before. */
+  readonly dim: boolean;
   readonly rttMs: number | undefined;
 }
 
@@ -53,8 +56,6 @@ export interface ClusterView {
   /** The one instance for primary/read-write; undefined while there is none. */
   readonly primary: number | undefined;
 }
-
-export type OnConflict = 'newest' | 'keep' | 'none';
 
 /** What is remembered from one picture to the next. */
 export interface ClusterMemory {
@@ -135,7 +136,7 @@ function elect(
   onConflict: OnConflict,
 ): { readonly winner: InstanceFacts | undefined; readonly losers: readonly InstanceFacts[] } {
   // A stale claim counts only while no live instance claims to be primary.
-  const live = claimants.filter((one) => HEALTH_MEANING[one.health].linked);
+  const live = claimants.filter((one) => HEALTH_MEANING[one.health].linked && !one.dim);
   const pool = live.length > 0 ? live : claimants;
   if (onConflict === 'none' && claimants.length > 1) return { winner: undefined, losers: claimants };
   const longer = (a: InstanceFacts, b: InstanceFacts) =>
@@ -219,7 +220,10 @@ export function drawView(
       number: one.number,
       health: one.health,
       state: one.health === 'lost' ? 'unknown' : told.state,
-      bits: told.bits | (meaning.stale ? ATTRIBUTE_BITS.stale : 0) | (conflict ? ATTRIBUTE_BITS.conflict : 0),
+      bits:
+        told.bits |
+        (meaning.stale || one.dim ? ATTRIBUTE_BITS.stale : 0) |
+        (conflict ? ATTRIBUTE_BITS.conflict : 0),
       timeline: told.timeline,
       position: told.position,
       systemIdentifier: told.systemIdentifier,

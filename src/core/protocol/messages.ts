@@ -167,6 +167,8 @@ export const GOODBYE_REASONS = [
   'protocol',
   'limit',
   'instanceStopping',
+  /** conmgr no longer monitors this instance, by configuration: no session is to be ended for it. */
+  'released',
 ] as const;
 export type GoodbyeReason = (typeof GOODBYE_REASONS)[number];
 

@@ -1,0 +1,32 @@
+/** What ConmgrCore asks its shell to do, in the order given. */
+
+import type { ConmgrMessageName } from '../messages/conmgr.js';
+import type { MessageParams } from '../messages/message.js';
+import type { ConmgrMessage } from '../protocol/first-phase.js';
+import type { HeartbeatMessage } from '../protocol/messages.js';
+import type { ErrorFields } from '../protocol/startup.js';
+
+export type ConmgrEffect =
+  /** Resolve the host name of the instance; answer with link event `resolved` or `resolveFailed`. */
+  | { readonly do: 'resolve'; readonly instance: number }
+  | { readonly do: 'connect'; readonly instance: number; readonly address: string }
+  | { readonly do: 'send'; readonly instance: number; readonly message: HeartbeatMessage }
+  | { readonly do: 'disconnect'; readonly instance: number }
+  /** Ask the postmaster for a sign of life; answer with `probed`. */
+  | { readonly do: 'probe'; readonly instance: number; readonly timeoutMs: number }
+  /** The instance has left the configuration: forget its connection and its probe. */
+  | { readonly do: 'forget'; readonly instance: number }
+  /** The same message to many sessions, to be sent in slices; `close`: end each connection after it. */
+  | {
+      readonly do: 'tell';
+      readonly sessions: readonly number[];
+      readonly message: ConmgrMessage;
+      readonly close: boolean;
+    }
+  /** ErrorResponse to one session, then its connection is closed. */
+  | { readonly do: 'refuse'; readonly session: number; readonly error: ErrorFields }
+  | { readonly do: 'log'; readonly message: ConmgrMessageName; readonly params: MessageParams }
+  /** What `status` shows has changed. */
+  | { readonly do: 'changed' }
+  /** Everything has been said: the process may end. */
+  | { readonly do: 'exit' };

@@ -1,0 +1,95 @@
+/** One instance of the set as conmgr holds it: configuration, link, health and what was told. */
+
+import type { InstanceFacts } from '../cluster/view.js';
+import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
+import { type HealthState, healthWakeAt, newHealth } from '../link/health.js';
+import { type LinkIdentity, type LinkSettings, type LinkState, linkWakeAt, newLink } from '../link/link.js';
+import { attributesDiffer, hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
+import type { MonotonicMs } from '../time.js';
+
+/** Timing of the links as the configuration gives it. */
+export function linkSettings(config: ConmgrConfig): LinkSettings {
+  return {
+    intervalMs: config.heartbeatIntervalMs,
+    timeoutMs: config.heartbeatTimeoutMs,
+    connectIntervalMs: config.heartbeatConnectIntervalMs,
+    connectTimeoutMs: config.heartbeatConnectTimeoutMs,
+  };
+}
+
+/** Mutable record of one instance; only ConmgrCore writes to it. */
+export class Instance {
+  readonly config: InstanceConfig;
+  link: LinkState;
+  health: HealthState;
+  attributes: InstanceAttributes | undefined;
+  /** The watchdog is up but cannot look into the instance; `attributes` are from before. */
+  dim = false;
+  /** Why it is as it is, in words, and since when. */
+  reason = '';
+  changedAt: MonotonicMs | undefined;
+  /** watchdog.restart_grace as told in WELCOME. */
+  graceMs: number;
+
+  constructor(config: InstanceConfig, settings: LinkSettings, identity: LinkIdentity, graceMs: number) {
+    this.config = config;
+    this.link = newLink(settings, identity);
+    this.health = newHealth(settings);
+    this.graceMs = graceMs;
+  }
+
+  get number(): number {
+    return this.config.number;
+  }
+
+  /** Name in messages and candidates. */
+  get host(): string {
+    return this.config.host ?? this.config.hostaddr ?? '';
+  }
+
+  /** Address of the link, or the last one that worked. */
+  get address(): string {
+    return this.link.data.address ?? this.link.data.lastGoodAddress ?? this.config.hostaddr ?? '';
+  }
+
+  wakeAt(): MonotonicMs {
+    return Math.min(linkWakeAt(this.link), healthWakeAt(this.health));
+  }
+
+  facts(): InstanceFacts {
+    return {
+      number: this.number,
+      health: this.health.phase,
+      attributes: this.attributes,
+      dim: this.dim,
+      rttMs: this.link.data.rttMs,
+    };
+  }
+
+  /** Takes what the watchdog told; returns whether anything but positions changed. */
+  tell(told: InstanceAttributes, now: MonotonicMs): boolean {
+    // A watchdog that cannot look inside must not make its instance unusable: the last knowledge stays, marked stale.
+    if (told.state === 'unknown' && this.attributes !== undefined) {
+      const changed = !this.dim;
+      this.dim = true;
+      if (changed) this.note(told.text === '' ? 'watchdog cannot look into the instance' : told.text, now);
+      return changed;
+    }
+    const changed = this.dim || this.attributes === undefined || attributesDiffer(this.attributes, told);
+    this.dim = false;
+    this.attributes = told;
+    if (changed) this.note(told.text, now);
+    return changed;
+  }
+
+  note(reason: string, now: MonotonicMs): void {
+    this.reason = reason;
+    this.changedAt = now;
+  }
+}
+
+/** 'primary', 'standby' or 'unknown' for people. */
+export function roleOf(bits: number): 'primary' | 'standby' | 'unknown' {
+  if (hasAttribute(bits, 'primary')) return 'primary';
+  return hasAttribute(bits, 'standby') ? 'standby' : 'unknown';
+}
