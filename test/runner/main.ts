@@ -118,7 +118,7 @@ async function runInTree(
       const status = await run.execute(
         program,
         ['--enable-source-maps', ...args],
-        runEnv(run.directory, program),
+        runEnv(run.scratch, program),
       );
       if (status !== 0) return status;
     }
@@ -134,23 +134,22 @@ function packageOf(path: string): string {
 }
 
 /** The caller's environment less what would change how programs under test behave. */
-function runEnv(directory: string, node: string): NodeJS.ProcessEnv {
+function runEnv(scratch: string, node: string): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(
     ([name]) => !/^(PG(?!_BIN$)|NODE_|npm_|CONMGR_|MAKE|MFLAGS$|NOTIFY_SOCKET$|LISTEN_|WATCHDOG_)/.test(name),
   );
-  const tmp = join(directory, 'tmp');
   return {
     ...Object.fromEntries(kept),
     PATH: `${dirname(node)}:${env['PATH'] ?? '/usr/bin:/bin'}`,
-    TMPDIR: tmp,
-    HOME: tmp,
+    TMPDIR: scratch,
+    HOME: scratch,
     TEST_JOBS: env['TEST_JOBS'] || String(Math.min(4, Math.max(2, availableParallelism()))),
   };
 }
 
 const [kind, ...details] = process.argv.slice(2);
 if (kind === 'sweep') {
-  sweepWhenClosed(details[0] ?? '', details[1] ?? '');
+  sweepWhenClosed(details[0] ?? '', details.slice(1));
 } else {
   try {
     process.exitCode = await main(kind, details[0]);

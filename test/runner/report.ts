@@ -108,7 +108,7 @@ function onResult(passed: boolean, data: EventData): void {
 const closing: string[] = [];
 let successful = true;
 for await (const event of run({ files: bundles, concurrency: Number(process.env['TEST_JOBS'] ?? 2) })) {
-  const { type, data } = event as { type: string; data: EventData };
+  const { type, data } = event as unknown as { type: string; data: EventData };
   switch (type) {
     case 'test:start':
       names = [...names.slice(0, data.nesting ?? 0), data.name ?? ''];

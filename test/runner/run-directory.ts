@@ -6,7 +6,9 @@
  *     <run>/…                    the files of the tree
  *     <run>/build/…              the bundled tests, the PostgreSQL servers
  *     <run>/dist, node_modules   the built programs, the packages the tests import
- *     <run>/tmp                  TMPDIR and HOME of the run, the only place it may write to
+ *
+ * Beside it stands the only place the run may write to, its TMPDIR and HOME: in memory where there is enough, because
+ * every test server begins with a copy of a data directory of 40 MB.
  */
 import {
   chmodSync,
@@ -21,9 +23,10 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  statfsSync,
   symlinkSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Account, mayRead } from './account.js';
 
@@ -33,16 +36,38 @@ const GENERATED = new Set(['.git', 'node_modules', 'build', 'dist']);
 /** Packages the programs under test import at run time, in addition to what the bundled tests name. */
 const RUNTIME_PACKAGES = ['pg', 'postgres', 'koffi'];
 
-/** Makes an empty run directory whose `tmp` belongs to `account`. */
-export function createRunDirectory(account: Account | undefined): string {
+/** What a run has of the file system. */
+export interface RunDirectories {
+  readonly directory: string;
+  /** Belongs to the account of the run. */
+  readonly scratch: string;
+}
+
+/** Room in memory that makes it worth working there, and its directory on Linux. */
+const ENOUGH_BYTES = 2 * 2 ** 30;
+const IN_MEMORY = '/dev/shm';
+
+/** Makes an empty run directory and an empty scratch directory. */
+export function createRunDirectories(account: Account | undefined): RunDirectories {
   const parent = [tmpdir(), '/tmp', '/var/tmp'].find((path) => existsSync(path) && mayRead(account, path));
   if (parent === undefined) throw new Error(`${account?.name} can walk neither ${tmpdir()} nor /tmp`);
-  // Short, because paths of Unix sockets below it may have 107 bytes.
-  const run = mkdtempSync(join(parent, 'conmgr-'));
-  chmodSync(run, 0o755);
-  mkdirSync(join(run, 'tmp'), { mode: 0o700 });
-  if (account !== undefined) chownSync(join(run, 'tmp'), account.uid, account.gid);
-  return run;
+  // Short names, because paths of Unix sockets below them may have 107 bytes.
+  const directory = mkdtempSync(join(parent, 'conmgr-'));
+  chmodSync(directory, 0o755);
+  const scratch = mkdtempSync(join(roomInMemory() ? IN_MEMORY : parent, 'conmgr-'));
+  if (account !== undefined) chownSync(scratch, account.uid, account.gid);
+  return { directory, scratch };
+}
+
+function roomInMemory(): boolean {
+  const mount = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .find(([, path]) => path === IN_MEMORY);
+  if (mount === undefined || mount[3]?.split(',').some((option) => option === 'noexec' || option === 'ro'))
+    return false;
+  const { bavail, bsize } = statfsSync(IN_MEMORY);
+  return Math.min(bavail * bsize, freemem()) >= ENOUGH_BYTES;
 }
 
 /** Copies the files of the tree into the run, so that nothing the run does can touch the tree. */

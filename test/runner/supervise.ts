@@ -2,16 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Account } from './account.js';
-import { createRunDirectory } from './run-directory.js';
+import { createRunDirectories, type RunDirectories } from './run-directory.js';
 import { RUN_ID } from './sweep.js';
 
-/** A run: its directory and what watches over it. */
-export interface Run {
-  readonly directory: string;
+/** A run: its directories and what watches over it. */
+export interface Run extends RunDirectories {
   readonly account: Account | undefined;
   /** Runs `node ...args` in the run to its end; see `passSignals` for what it returns. */
   execute(node: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number>;
-  /** Ends what still runs and removes the directory. */
+  /** Ends what still runs and removes the directories. */
   close(): Promise<void>;
 }
 
@@ -21,15 +20,15 @@ const GRACE_MS = 10_000;
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
- * Makes a run directory and starts its sweeper.
- * @param sweeper arguments for Node.js that start a program which calls `sweepWhenClosed` with the two arguments
+ * Makes the directories of a run and starts its sweeper.
+ * @param sweeper arguments for Node.js that start a program which calls `sweepWhenClosed` with the arguments
  *   that follow
  */
 export function openRun(account: Account | undefined, sweeper: readonly string[]): Run {
-  const directory = createRunDirectory(account);
+  const { directory, scratch } = createRunDirectories(account);
   const id = `${process.pid}-${directory.slice(directory.lastIndexOf('-') + 1)}`;
   // In a session of its own: a Ctrl-C at the terminal must not end it.
-  const sweeping = spawn(process.execPath, [...sweeper, id, directory], {
+  const sweeping = spawn(process.execPath, [...sweeper, id, directory, scratch], {
     stdio: ['pipe', 'ignore', 'inherit'],
     detached: true,
     cwd: '/',
@@ -37,6 +36,7 @@ export function openRun(account: Account | undefined, sweeper: readonly string[]
   const swept = ended(sweeping);
   return {
     directory,
+    scratch,
     account,
     execute: (node, args, env) =>
       passSignals(
@@ -50,7 +50,7 @@ export function openRun(account: Account | undefined, sweeper: readonly string[]
       ),
     close: async () => {
       sweeping.stdin?.end();
-      if ((await swept) !== 0) throw new Error(`something of the run is left in ${directory}`);
+      if ((await swept) !== 0) throw new Error(`something of the run is left in ${directory} or ${scratch}`);
     },
   };
 }
