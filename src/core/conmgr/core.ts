@@ -555,8 +555,7 @@ export class ConmgrCore {
     this.#turn += 1;
     this.sessions.settle(session, 'answered');
     this.sessions.assign(session, first.instance);
-    this.#tell([session.id], hello);
-    this.#tell([session.id], { kind: 'candidates', view: this.#viewNumber, candidates });
+    this.#tell([session.id], hello, { kind: 'candidates', view: this.#viewNumber, candidates });
     return true;
   }
 
@@ -648,9 +647,14 @@ export class ConmgrCore {
   #end(kind: Extract<GoodbyeReason & ByeKind, 'stop' | 'restart'>, now: MonotonicMs): void {
     this.#stopping = 'ending';
     const graceMs = this.#graceMs();
-    const ids = [...this.sessions.all()].map((session) => session.id);
-    const text = kind === 'restart' ? 'conmgr is restarting' : 'conmgr was stopped by administrator command';
-    this.#tell(ids, { kind: 'bye', bye: kind, retryAfterMs: kind === 'restart' ? graceMs : 0, text }, true);
+    const bye: ConmgrMessage = {
+      kind: 'bye',
+      bye: kind,
+      retryAfterMs: kind === 'restart' ? graceMs : 0,
+      text: kind === 'restart' ? 'conmgr is restarting' : 'conmgr was stopped by administrator command',
+    };
+    const sessions = [...this.sessions.all()].map((session) => session.id);
+    if (sessions.length > 0) this.#effects.push({ do: 'tell', sessions, messages: [bye], close: true });
     for (const instance of this.#tracked()) {
       this.#stepLink(
         instance,
@@ -665,8 +669,8 @@ export class ConmgrCore {
     return graces.length === 0 ? DEFAULT_GRACE_MS : Math.max(...graces);
   }
 
-  #tell(sessions: readonly number[], message: ConmgrMessage, close = false): void {
-    if (sessions.length > 0) this.#effects.push({ do: 'tell', sessions, message, close });
+  #tell(sessions: readonly number[], ...messages: readonly ConmgrMessage[]): void {
+    if (sessions.length > 0) this.#effects.push({ do: 'tell', sessions, messages, close: false });
   }
 
   #params(instance: Instance): MessageParams {

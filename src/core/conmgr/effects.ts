@@ -16,11 +16,11 @@ export type ConmgrEffect =
   | { readonly do: 'probe'; readonly instance: number; readonly timeoutMs: number }
   /** The instance has left the configuration: forget its connection and its probe. */
   | { readonly do: 'forget'; readonly instance: number }
-  /** The same message to many sessions, to be sent in slices; `close`: end each connection after it. */
+  /** The same messages to many sessions, to be sent in slices; `close`: end each connection after them. */
   | {
       readonly do: 'tell';
       readonly sessions: readonly number[];
-      readonly message: ConmgrMessage;
+      readonly messages: readonly ConmgrMessage[];
       readonly close: boolean;
     }
   /** ErrorResponse to one session, then its connection is closed. */

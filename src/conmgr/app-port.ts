@@ -1,0 +1,202 @@
+/**
+ * The port for applications: accepts, bounds what is half-open, and sends what ConmgrCore has to say.
+ *
+ * Node accepts and closes silently at its descriptor limit, so descriptors are counted here: a
+ * connection too many gets a clear refusal from a small reserve, and the links keep theirs.
+ */
+import type { Socket } from 'node:net';
+import { refusalForDescriptors } from '../core/conmgr/refusals.js';
+import type { Ask } from '../core/protocol/ask.js';
+import { type BoundMessage, type ConmgrMessage, encodeConmgrMessage } from '../core/protocol/first-phase.js';
+import { type ErrorFields, STARTUP_TIMEOUT_MS } from '../core/protocol/startup.js';
+import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
+import { AppConnection, type AppEvents } from './app-connection.js';
+
+/** A message to many sessions goes out in slices of this size, with the links' packets between them. */
+export const SLICE = 200;
+/** Half-open connections at the most; the oldest makes room for the newest. */
+const MAX_HALF_OPEN = 4096;
+const HALF_OPEN_SWEEP_MS = 250;
+/** Descriptors kept back to tell surplus applications why they are refused. */
+const REFUSAL_RESERVE = 16;
+
+export interface AppPortEvents {
+  asked(session: number, ask: Ask): void;
+  bound(session: number, message: BoundMessage): void;
+  closed(session: number): void;
+  report(
+    message: 'badClient' | 'stockDriver' | 'clientRefused' | 'noDescriptor',
+    params: Record<string, string | number>,
+  ): void;
+}
+
+export interface AppPortOptions {
+  readonly clock: Clock;
+  /** Application connections that the descriptor limit allows. */
+  readonly allowed: () => { readonly connections: number; readonly limit: number };
+  readonly events: AppPortEvents;
+}
+
+interface Delivery {
+  readonly sessions: readonly number[];
+  readonly bytes: Buffer;
+  readonly close: boolean;
+  next: number;
+}
+
+export class AppPort implements AppEvents {
+  readonly #options: AppPortOptions;
+  readonly #connections = new Map<number, AppConnection>();
+  readonly #sessions = new Set<number>();
+  /** Insertion order is the order of accept. */
+  readonly #halfOpen = new Map<AppConnection, MonotonicMs>();
+  #sweep: TimerHandle | undefined;
+  #nextId = 1;
+  #queue: Delivery[] = [];
+  #delivering = false;
+  #idle: (() => void)[] = [];
+  /** Who waits for the end of a connection. */
+  readonly #closing = new Map<AppConnection, () => void>();
+
+  constructor(options: AppPortOptions) {
+    this.#options = options;
+  }
+
+  get open(): number {
+    return this.#connections.size;
+  }
+
+  connection(session: number): AppConnection | undefined {
+    return this.#connections.get(session);
+  }
+
+  accept(socket: Socket): void {
+    const { connections, limit } = this.#options.allowed();
+    if (this.#connections.size >= connections + REFUSAL_RESERVE) {
+      socket.on('error', () => {});
+      socket.destroy();
+      this.#options.events.report('noDescriptor', { open: this.#connections.size, limit });
+      return;
+    }
+    if (this.#halfOpen.size >= MAX_HALF_OPEN) {
+      const [oldest] = this.#halfOpen.keys();
+      if (oldest !== undefined) {
+        this.#halfOpen.delete(oldest);
+        oldest.destroy();
+      }
+    }
+    const connection = new AppConnection(this.#nextId, socket, this);
+    this.#nextId += 1;
+    this.#connections.set(connection.id, connection);
+    this.#halfOpen.set(connection, this.#options.clock.monotonicMs());
+    this.#sweep ??= this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
+  }
+
+  /** Queues messages; they go out in order, a slice a turn of the event loop. */
+  tell(sessions: readonly number[], messages: readonly ConmgrMessage[], close: boolean): void {
+    const encoded = messages.map(encodeConmgrMessage);
+    const bytes = encoded.length === 1 && encoded[0] !== undefined ? encoded[0] : Buffer.concat(encoded);
+    this.#queue.push({ sessions, bytes, close, next: 0 });
+    if (!this.#delivering) this.#deliver();
+  }
+
+  refuse(session: number, error: ErrorFields): void {
+    this.#connections.get(session)?.refuse(error);
+  }
+
+  /** Resolves when everything that was told has been handed to the kernel or `timeoutMs` have passed; then ends all. */
+  async drain(timeoutMs: number): Promise<void> {
+    const deadline = new Promise<void>((done) => this.#options.clock.setTimer(timeoutMs, done));
+    const idle = this.#delivering ? new Promise<void>((done) => this.#idle.push(done)) : Promise.resolve();
+    await Promise.race([idle, deadline]);
+    const closed = [...this.#connections.values()].map(
+      (connection) => new Promise<void>((done) => this.#closing.set(connection, done)),
+    );
+    for (const connection of this.#connections.values()) connection.end();
+    await Promise.race([Promise.all(closed), deadline]);
+    this.#sweep?.cancel();
+    for (const connection of [...this.#connections.values()]) connection.destroy();
+  }
+
+  // AppEvents
+
+  asked(connection: AppConnection, ask: Ask): void {
+    const { connections, limit } = this.#options.allowed();
+    if (this.#connections.size > connections) {
+      this.#options.events.report('noDescriptor', { open: this.#connections.size, limit });
+      connection.refuse(refusalForDescriptors(limit));
+      return;
+    }
+    this.#sessions.add(connection.id);
+    this.#options.events.asked(connection.id, ask);
+  }
+
+  bound(connection: AppConnection, message: BoundMessage): void {
+    this.#options.events.bound(connection.id, message);
+  }
+
+  stock(connection: AppConnection): void {
+    this.#options.events.report('stockDriver', { peer: connection.peer });
+  }
+
+  refusedQuestion(connection: AppConnection, reason: string): void {
+    this.#options.events.report('clientRefused', { peer: connection.peer, reason });
+  }
+
+  garbage(connection: AppConnection, reason: string): void {
+    this.#options.events.report('badClient', { peer: connection.peer, reason });
+  }
+
+  settled(connection: AppConnection): void {
+    this.#halfOpen.delete(connection);
+  }
+
+  closed(connection: AppConnection): void {
+    this.#halfOpen.delete(connection);
+    this.#connections.delete(connection.id);
+    this.#closing.get(connection)?.();
+    this.#closing.delete(connection);
+    if (this.#sessions.delete(connection.id)) this.#options.events.closed(connection.id);
+  }
+
+  #deliver(): void {
+    this.#delivering = true;
+    let left = SLICE;
+    while (left > 0) {
+      const [delivery] = this.#queue;
+      if (delivery === undefined) break;
+      const slice = delivery.sessions.slice(delivery.next, delivery.next + left);
+      left -= slice.length;
+      delivery.next += slice.length;
+      for (const session of slice) {
+        const connection = this.#connections.get(session);
+        connection?.send(delivery.bytes);
+        if (delivery.close) connection?.end();
+      }
+      if (delivery.next >= delivery.sessions.length) this.#queue.shift();
+    }
+    if (this.#queue.length > 0) {
+      setImmediate(() => this.#deliver());
+      return;
+    }
+    this.#delivering = false;
+    for (const done of this.#idle.splice(0)) done();
+  }
+
+  #sweepHalfOpen(): void {
+    this.#sweep = undefined;
+    const now = this.#options.clock.monotonicMs();
+    for (const [connection, since] of this.#halfOpen) {
+      if (now - since < STARTUP_TIMEOUT_MS) break;
+      this.#options.events.report('badClient', {
+        peer: connection.peer,
+        reason: `no complete start-up packet within ${STARTUP_TIMEOUT_MS / 1000} s`,
+      });
+      this.#halfOpen.delete(connection);
+      connection.destroy();
+    }
+    if (this.#halfOpen.size > 0) {
+      this.#sweep = this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
+    }
+  }
+}
