@@ -5,7 +5,7 @@ import type { Parameter, ParameterTable } from './parameter.js';
 import { foldCase } from './parse.js';
 import type { ResolvedWatchdogConfig } from './resolve-watchdog.js';
 import { CONMGR_PARAMETERS } from './spec.js';
-import type { ConmgrConfig, WatchdogConfig } from './types.js';
+import type { ConmgrConfig } from './types.js';
 import { WATCHDOG_PARAMETERS } from './watchdog-spec.js';
 
 /** One parameter as a manual or --help shows it. */
