@@ -68,6 +68,21 @@ export interface Machine<Phase extends string, Data, Event extends MachineEvent,
   readonly rows: readonly Row<Phase, Data, Event, Effect>[];
 }
 
+/** The first row that fits, undefined when the table has none. */
+export function rowFor<Phase extends string, Data, Event extends MachineEvent, Effect>(
+  machine: Machine<Phase, Data, Event, Effect>,
+  state: MachineState<Phase, Data>,
+  event: Event,
+  now: MonotonicMs,
+): Row<Phase, Data, Event, Effect> | undefined {
+  return machine.rows.find(
+    (candidate) =>
+      candidate.on === event.type &&
+      candidate.from.includes(state.phase) &&
+      candidate.when(state.data, event as never, now),
+  );
+}
+
 /** Takes the first fitting row. Throws MissingRowError when the table has none. */
 export function step<Phase extends string, Data, Event extends MachineEvent, Effect>(
   machine: Machine<Phase, Data, Event, Effect>,
@@ -75,12 +90,7 @@ export function step<Phase extends string, Data, Event extends MachineEvent, Eff
   event: Event,
   now: MonotonicMs,
 ): { readonly state: MachineState<Phase, Data>; readonly effects: readonly Effect[] } {
-  const row = machine.rows.find(
-    (candidate) =>
-      candidate.on === event.type &&
-      candidate.from.includes(state.phase) &&
-      candidate.when(state.data, event as never, now),
-  );
+  const row = rowFor(machine, state, event, now);
   if (row === undefined) throw new MissingRowError(machine.name, state.phase, event.type);
   const outcome = row.act(state.data, event as never, now);
   return {
