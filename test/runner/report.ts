@@ -14,6 +14,8 @@ interface FileReport {
   failures: string[];
   notRun: string[];
   output: string;
+  /** Suites and tests that have begun and not ended, outermost first. */
+  readonly open: Set<string>;
 }
 
 /** The part of an event's data that is read here. */
@@ -50,7 +52,14 @@ function titleOf(data: EventData): string | undefined {
 function reportOf(file: string): FileReport {
   const known = reports.get(file);
   if (known !== undefined) return known;
-  const fresh: FileReport = { tests: 0, durationMs: 0, failures: [], notRun: [], output: '' };
+  const fresh: FileReport = {
+    tests: 0,
+    durationMs: 0,
+    failures: [],
+    notRun: [],
+    output: '',
+    open: new Set(),
+  };
   reports.set(file, fresh);
   return fresh;
 }
@@ -87,6 +96,7 @@ function onResult(passed: boolean, data: EventData): void {
   }
   const report = reportOf(file);
   const { name = '', nesting = 0, details } = data;
+  report.open.delete(name);
   // Node.js reports a file that could not be run to its end as a test of the file's name.
   const isFile = nesting === 0 && titles.has(name);
   if (details?.type !== 'suite' && !isFile) report.tests++;
@@ -100,8 +110,9 @@ function onResult(passed: boolean, data: EventData): void {
   if (error?.failureType === 'subtestsFailed' && report.failures.length > 0) return;
   failed.push(isFile ? file : `${file}: ${fullName}`);
   const how = error?.signal ? `ended by ${error.signal}` : `exit status ${error?.exitCode}`;
+  const where = report.open.size === 0 ? '' : ` in: ${[...report.open].join(' > ')}`;
   report.failures.push(
-    isFile ? `the file failed as a whole: ${how}` : `${fullName}\n${indent(describeError(error))}`,
+    isFile ? `the file failed as a whole (${how})${where}` : `${fullName}\n${indent(describeError(error))}`,
   );
 }
 
@@ -110,6 +121,12 @@ let successful = true;
 for await (const event of run({ files: bundles, concurrency: Number(process.env['TEST_JOBS'] ?? 2) })) {
   const { type, data } = event as unknown as { type: string; data: EventData };
   switch (type) {
+    case 'test:dequeue': {
+      const file = titleOf(data);
+      const { name = '' } = data;
+      if (file !== undefined && !titles.has(name)) reportOf(file).open.add(name);
+      break;
+    }
     case 'test:start':
       names = [...names.slice(0, data.nesting ?? 0), data.name ?? ''];
       break;
