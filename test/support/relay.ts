@@ -266,7 +266,8 @@ class Pipe {
   #cut(to: Socket, direction: Direction, then: Cut): void {
     this.#silent.add(direction);
     this.#queues[direction].length = 0;
-    if (then === 'reset') this.reset();
+    // Later, because libuv takes a reset that comes in one poll with the last bytes for an orderly end.
+    if (then === 'reset') setTimeout(() => this.reset(), 20);
     else if (then === 'end') to.end();
     this.#pass(direction);
   }
