@@ -1,0 +1,57 @@
+/**
+ * Events of the files in a data directory that announce a change of the instance.
+ *
+ * Only the directory itself is watched: pg_wal alone would bring thousands of events a second under load.
+ */
+import { type FSWatcher, watch } from 'node:fs';
+import { stat } from 'node:fs/promises';
+
+/** Created and removed in a promotion (PostgreSQL src/backend/access/transam/xlog.c, PROMOTE_SIGNAL_FILE and others). */
+export const ROLE_FILES: ReadonlySet<string> = new Set(['promote', 'standby.signal', 'recovery.signal']);
+/** Written at every change of the postmaster's state. */
+export const PID_FILE = 'postmaster.pid';
+
+export interface DataDirectoryWatch {
+  /** Looks whether the directory is still the one that is watched, and watches the new one if it was replaced. */
+  renew(): Promise<void>;
+  close(): void;
+}
+
+/** Calls `onEvent` with the name of a file of the two above, and with PID_FILE after the directory was replaced. */
+export function watchDataDirectory(path: string, onEvent: (name: string) => void): DataDirectoryWatch {
+  let watcher: FSWatcher | undefined;
+  let inode: bigint | undefined;
+  let closed = false;
+
+  const arm = async (): Promise<void> => {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    if (closed || (found?.ino === inode && (watcher !== undefined || found === undefined))) return;
+    const replaced = inode !== undefined && found?.ino !== inode;
+    watcher?.close();
+    watcher = undefined;
+    inode = found?.ino;
+    if (found === undefined) return;
+    try {
+      watcher = watch(path, { persistent: false }, (_event, name) => {
+        if (name !== null && (name === PID_FILE || ROLE_FILES.has(name))) onEvent(name);
+      });
+      watcher.on('error', () => {
+        watcher?.close();
+        watcher = undefined;
+      });
+    } catch {
+      // No watch is left (fs.inotify.max_user_watches): the regular checks remain.
+      watcher = undefined;
+    }
+    if (replaced) onEvent(PID_FILE);
+  };
+
+  void arm();
+  return {
+    renew: arm,
+    close: () => {
+      closed = true;
+      watcher?.close();
+    },
+  };
+}
