@@ -29,6 +29,7 @@ import {
 import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Account, mayRead } from './account.js';
+import { RUN_ID } from './sweep.js';
 
 /** What is made rather than written in the tree; each is placed by itself if the run needs it. */
 const GENERATED = new Set(['.git', 'node_modules', 'build', 'dist']);
@@ -60,6 +61,8 @@ export function createRunDirectories(account: Account | undefined): RunDirectori
 }
 
 function roomInMemory(): boolean {
+  // A run inside a run (a test of this runner) stays within the outer one's scratch directory.
+  if (process.env[RUN_ID] !== undefined) return false;
   const mount = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' '))

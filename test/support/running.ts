@@ -30,7 +30,8 @@ export interface WaitForLineOptions {
 export function startCommand(command: string, args: readonly string[], options: StartOptions = {}): Running {
   const child = spawn(command, args, {
     cwd: options.cwd ?? temporaryDirectory(),
-    env: { ...process.env, ...options.env },
+    // What node:test tells the process of a test file does not concern the programs it starts.
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   return new Running(child, [command, ...args].join(' '));
