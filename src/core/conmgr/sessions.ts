@@ -1,6 +1,6 @@
 /** The table of application sessions: who asked for what, and to which instance its SQL connection goes. */
 import type { Ask } from '../protocol/ask.js';
-import type { MonotonicMs } from '../time.js';
+import { type MonotonicMs, NEVER } from '../time.js';
 
 /** One application's attachment to conmgr. */
 export interface Session {
@@ -63,6 +63,12 @@ export class SessionTable {
   settle(session: Session, phase: 'answered' | 'bound'): void {
     session.phase = phase;
     this.#waiting.delete(session.id);
+  }
+
+  /** The earliest end of a wait. Waits begin in this order and last equally long, so the first ends first. */
+  waitingUntil(): MonotonicMs {
+    const [first] = this.#waiting;
+    return first === undefined ? NEVER : (this.#all.get(first)?.waitEndsAt ?? NEVER);
   }
 
   waiting(): readonly Session[] {

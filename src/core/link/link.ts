@@ -16,6 +16,7 @@ import type {
 } from '../protocol/messages.js';
 import { GOODBYE_REASONS, HEARTBEAT_MAGIC, HEARTBEAT_VERSION, REJECT_CODES } from '../protocol/messages.js';
 import { type MonotonicMs, NEVER } from '../time.js';
+import { noteBeat, roundTripMs, type SentBeat } from './round-trip.js';
 
 export const LINK_PHASES = [
   'stopped',
@@ -69,7 +70,8 @@ export interface LinkData {
   readonly seq: number;
   readonly echoSeq: number;
   readonly echoAt: MonotonicMs;
-  readonly sentAt: MonotonicMs;
+  /** Beats sent last, for measuring the round trip. */
+  readonly sent: readonly SentBeat[];
   readonly rttMs: number | undefined;
   readonly packetsReceived: number;
   readonly watchdog: HeartbeatMessageOf<'welcome'> | undefined;
@@ -145,6 +147,8 @@ export type LinkOutcome = Outcome<LinkData, LinkEffect>;
 export const FAILURE_SUMMARY_MS = 60_000;
 /** GOODBYE waits this long for its acknowledgement. */
 export const GOODBYE_ACK_TIMEOUT_MS = 500;
+/** A watchdog may ask for a longer pause than heartbeat_connect_interval, but not for more than this. */
+export const MAX_RETRY_AFTER_MS = 60_000;
 /** What a late process grants a silent peer at the least: one turn of the event loop and a reading of the sockets. */
 export const MINIMUM_DOUBT_MS = 50;
 
@@ -167,7 +171,7 @@ export function newLink(settings: LinkSettings, identity: LinkIdentity): LinkSta
       seq: 0,
       echoSeq: 0,
       echoAt: 0,
-      sentAt: 0,
+      sent: [],
       rttMs: undefined,
       packetsReceived: 0,
       watchdog: undefined,
@@ -237,6 +241,7 @@ export function rise(data: LinkData, welcome: HeartbeatMessageOf<'welcome'>, now
     doubted: false,
     seq: 0,
     echoSeq: 0,
+    sent: [],
     rttMs: undefined,
     packetsReceived: 1,
     nextBeatAt: now,
@@ -247,9 +252,20 @@ export function rise(data: LinkData, welcome: HeartbeatMessageOf<'welcome'>, now
     data.failure === undefined
       ? []
       : [{ do: 'reportRecovered', attempts: data.failure.attempts, afterMs: now - data.failure.since }];
+  // A reload between HELLO and WELCOME: the watchdog still keeps the timing of HELLO.
+  const { intervalMs, timeoutMs } = data.settings;
+  const retime: readonly LinkEffect[] =
+    welcome.intervalMs === intervalMs && welcome.timeoutMs === timeoutMs
+      ? []
+      : [{ do: 'send', message: { name: 'retime', intervalMs, timeoutMs } }];
   return {
     ...sent,
-    effects: [{ do: 'reportUp', watchdog: welcome, address }, ...recovered, ...(sent.effects ?? [])],
+    effects: [
+      { do: 'reportUp', watchdog: welcome, address },
+      ...recovered,
+      ...retime,
+      ...(sent.effects ?? []),
+    ],
   };
 }
 
@@ -258,7 +274,12 @@ export function beat(data: LinkData, now: MonotonicMs): LinkOutcome {
   const seq = data.seq === 0xffff_ffff ? 1 : data.seq + 1;
   const planned = data.nextBeatAt + data.settings.intervalMs;
   return {
-    data: { ...data, seq, sentAt: now, nextBeatAt: planned > now ? planned : now + data.settings.intervalMs },
+    data: {
+      ...data,
+      seq,
+      sent: noteBeat(data.sent, seq, now),
+      nextBeatAt: planned > now ? planned : now + data.settings.intervalMs,
+    },
     effects: [
       {
         do: 'send',
@@ -296,18 +317,8 @@ export function receive(
     return { data: next, effects: [{ do: 'reportAttributes', attributes: decodeAttributes(message) }] };
   }
   if (message?.name === 'beat') {
-    const rtt =
-      message.echoSeq === data.seq && data.seq !== 0
-        ? now - data.sentAt - message.echoDelayUs / 1000
-        : undefined;
-    return {
-      data: {
-        ...next,
-        echoSeq: message.seq,
-        echoAt: now,
-        rttMs: rtt === undefined ? data.rttMs : Math.max(0, rtt),
-      },
-    };
+    const rttMs = roundTripMs(data.sent, message, now) ?? data.rttMs;
+    return { data: { ...next, echoSeq: message.seq, echoAt: now, rttMs } };
   }
   return { data: next };
 }
@@ -339,7 +350,8 @@ export function fail(data: LinkData, text: string, now: MonotonicMs, retryAfterM
       failure,
       address: undefined,
       untried: [],
-      phaseEndsAt: now + Math.max(data.settings.connectIntervalMs, retryAfterMs),
+      phaseEndsAt:
+        now + Math.max(data.settings.connectIntervalMs, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)),
     },
     effects: due ? [{ do: 'reportFailure', text, attempts, first }] : [],
   };
@@ -356,8 +368,36 @@ export function lose(data: LinkData, end: LinkEnd, text: string, now: MonotonicM
       failure: { text, since: now, attempts: 0, nextSummaryAt: now },
       phaseEndsAt: now + data.settings.connectIntervalMs,
     },
-    effects: [{ do: 'disconnect' }, { do: 'reportLost', end, text }],
+    effects: [{ do: 'reportLost', end, text }, { do: 'disconnect' }],
   };
+}
+
+/** Refusals that another address of the same name may not share: it may be another host, or see another caller. */
+export const REFUSES_ONE_ADDRESS: ReadonlySet<RejectCode> = new Set(['wrongCluster', 'notAllowed']);
+
+/** REJECT: the first one with this text is reported as such, a run of them is summed up like any failure. */
+export function refused(
+  data: LinkData,
+  { code, text, retryAfterMs }: HeartbeatMessageOf<'reject'>,
+  now: MonotonicMs,
+): LinkOutcome {
+  const word = rejectCode(code);
+  const failed = fail(data, `watchdog refused the link: ${text || word}`, now, retryAfterMs);
+  const effects = (failed.effects ?? []).map(
+    (effect): LinkEffect =>
+      effect.do === 'reportFailure' && effect.first ? { do: 'reportRejected', code: word, text } : effect,
+  );
+  return { ...failed, effects };
+}
+
+/** Why a WELCOME cannot be taken, undefined when it can. */
+export function objectionTo(data: LinkData, welcome: HeartbeatMessageOf<'welcome'>): string | undefined {
+  if (welcome.version < HEARTBEAT_VERSION.min || welcome.version > HEARTBEAT_VERSION.max)
+    return `watchdog speaks protocol version ${welcome.version}, which was not offered`;
+  const [wanted, found] = [data.expectedSystemIdentifier, welcome.systemIdentifier];
+  if (wanted !== 0n && found !== 0n && wanted !== found)
+    return `watchdog belongs to another cluster, with system identifier ${found} instead of ${wanted}`;
+  return undefined;
 }
 
 /** The words for a reject code; a number of a later version reads as 'other'. */

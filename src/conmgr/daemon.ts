@@ -1,0 +1,326 @@
+/**
+ * A running conmgr: hands everything that happens to ConmgrCore and carries out what it decides.
+ *
+ * One timer serves all deadlines. When it fires, the decision waits for one more turn of the event
+ * loop, so that what lies unread in the sockets is read before anybody is declared dead.
+ */
+
+import { connectionsAllowed } from '../core/config/descriptors.js';
+import { formatProblem } from '../core/config/problem.js';
+import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js';
+import type { ConmgrConfig } from '../core/config/types.js';
+import { ConmgrCore, type CoreStopMode } from '../core/conmgr/core.js';
+import type { ConmgrEffect } from '../core/conmgr/effects.js';
+import type { ReloadReport, StatusReport, StopMode } from '../core/control/protocol.js';
+import type { LinkIdentity } from '../core/link/link.js';
+import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
+import { MessageError } from '../core/messages/message-error.js';
+import type { Clock, TimerHandle, WallMs } from '../core/time.js';
+import { NEVER } from '../core/time.js';
+import type { Logger } from '../io/log/logger.js';
+import type { Notifier } from '../io/notify.js';
+import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
+import { AppPort } from './app-port.js';
+import { CONFIG_FILE, readConfigFile } from './directory.js';
+import { Links } from './links.js';
+import { PeerProcesses } from './peers.js';
+import { statusReport } from './status.js';
+
+/** How long a fast stop waits for applications to take their goodbye. */
+const DRAIN_TIMEOUT_MS = 2000;
+/** Connections that the kernel may hold while conmgr is busy; capped by net.core.somaxconn. */
+const BACKLOG = 4096;
+
+export interface DaemonOptions {
+  readonly directory: string;
+  readonly config: ConmgrConfig;
+  readonly identity: LinkIdentity;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly notifier: Notifier;
+  /** RLIMIT_NOFILE of this process. */
+  readonly descriptorLimit: number;
+  readonly openDescriptors: () => number;
+  /** Called once, when everything is over. */
+  readonly exit: (status: number) => void;
+}
+
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #core: ConmgrCore;
+  readonly #links: Links;
+  readonly #port: AppPort;
+  readonly #peers: PeerProcesses;
+  readonly #startedAt: WallMs;
+  readonly #watchers = new Set<() => void>();
+  #listener: Listener | undefined;
+  #timer: TimerHandle | undefined;
+  #timerAt = NEVER;
+  #reportDue = false;
+  #lastReload: StatusReport['lastReload'] = null;
+  #reloading: Promise<ReloadReport> | undefined;
+  #ended = false;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.wallMs();
+    this.#core = new ConmgrCore(options.config, { identity: options.identity, random: Math.random });
+    this.#links = new Links({
+      link: (instance, event) => this.#run(this.#core.link(instance, event, this.#now())),
+      probed: (instance, answered, text) =>
+        this.#run(this.#core.probed(instance, answered, text, this.#now())),
+    });
+    this.#port = new AppPort({
+      clock: options.clock,
+      allowed: () => ({
+        connections: connectionsAllowed(options.descriptorLimit, this.#core.config.instances.length),
+        limit: options.descriptorLimit,
+      }),
+      events: {
+        asked: (session, ask) => this.#run(this.#core.ask(session, ask, this.#now())),
+        bound: (session, { instance, address, port }) =>
+          this.#run(this.#core.bound(session, instance, address, port)),
+        closed: (session) => this.#run(this.#core.closed(session, this.#now())),
+        report: (message, params) => options.log.write(CONMGR_MESSAGES[message], params),
+      },
+    });
+    this.#peers = new PeerProcesses((session) => this.#port.connection(session));
+  }
+
+  /** Binds the port and begins to set up the links. Rejects with MessageError when it cannot listen. */
+  async start(): Promise<void> {
+    const { config, log } = this.#options;
+    try {
+      this.#listener = await listen({
+        addresses: config.listenAddresses,
+        port: config.port,
+        backlog: BACKLOG,
+        onConnection: (socket) => this.#port.accept(socket),
+      });
+    } catch (error) {
+      if (!(error instanceof ListenError)) throw error;
+      const reason = error.failures.map(({ address, text }) => `${address}: ${text}`).join('; ');
+      throw new MessageError(CONMGR_MESSAGES.cannotListen, { port: config.port, reason }, { cause: error });
+    }
+    for (const { address, text } of this.#listener.missing)
+      log.write(CONMGR_MESSAGES.addressMissing, { address, reason: text });
+    for (const address of this.#listener.addresses)
+      log.write(CONMGR_MESSAGES.listening, { address, port: config.port });
+    this.#run(this.#core.start(this.#now()));
+  }
+
+  /** The whole truth at this moment. */
+  async status(): Promise<StatusReport> {
+    const { clock, directory, identity, descriptorLimit, openDescriptors } = this.#options;
+    const peers = await this.#peers.look([...this.#core.sessions.all()].map((session) => session.id));
+    return statusReport(
+      this.#core,
+      {
+        software: identity.software,
+        pid: process.pid,
+        directory,
+        startedAt: this.#startedAt,
+        port: this.#options.config.port,
+        listenAddresses: this.#listener?.addresses ?? [],
+        lastReload: this.#lastReload,
+        descriptors: { limit: descriptorLimit, open: openDescriptors() },
+      },
+      peers,
+      clock.monotonicMs(),
+      clock.wallMs(),
+    );
+  }
+
+  get core(): ConmgrCore {
+    return this.#core;
+  }
+
+  /** Calls `fn` after every change that status would show, at most once a turn of the event loop. */
+  onChange(fn: () => void): () => void {
+    this.#watchers.add(fn);
+    return () => this.#watchers.delete(fn);
+  }
+
+  stop(mode: StopMode, request: string): void {
+    this.#options.log.write(CONMGR_MESSAGES.stopping, { request });
+    this.#options.notifier.stopping();
+    if (mode === 'immediate') {
+      this.#end(0);
+      return;
+    }
+    if (mode !== 'smart') void this.#listener?.close();
+    this.#run(this.#core.stop(mode satisfies CoreStopMode, this.#now()));
+  }
+
+  /** Reads conmgr.conf again; on any error the running configuration stays. One reload at a time. */
+  reload(forgetCluster: boolean): Promise<ReloadReport> {
+    this.#reloading ??= this.#reload(forgetCluster).finally(() => {
+      this.#reloading = undefined;
+    });
+    return this.#reloading;
+  }
+
+  resolveConflict(instance: number): boolean {
+    const { found, effects } = this.#core.resolveConflict(instance, this.#now());
+    this.#run(effects);
+    return found;
+  }
+
+  async #reload(forgetCluster: boolean): Promise<ReloadReport> {
+    const { directory, log, notifier, clock } = this.#options;
+    notifier.reloading();
+    const report = await this.#readAgain(directory);
+    const problems = Array.isArray(report) ? report : [];
+    this.#lastReload = { at: clock.wallMs(), problems };
+    if (Array.isArray(report)) {
+      log.write(CONMGR_MESSAGES.reloadFailed, { file: CONFIG_FILE });
+      notifier.ready();
+      this.#changed();
+      return { changed: [], needsRestart: [], problems };
+    }
+    const next = report;
+    const before = this.#core.config;
+    const diff = diffConmgrConfig(before, next);
+    for (const parameter of diff.needsRestart) log.write(CONMGR_MESSAGES.needsRestart, { parameter });
+    // What needs a restart keeps its running value, so that a second reload still finds it changed.
+    this.#run(
+      this.#core.reconfigure(
+        { ...next, port: before.port, listenAddresses: before.listenAddresses },
+        this.#now(),
+      ),
+    );
+    log.reconfigure(next.log);
+    if (forgetCluster) this.#run(this.#core.forgetCluster(this.#now()));
+    const changed = [
+      ...diff.reloadable,
+      ...diff.instancesAdded.map((number) => `instance ${number} added`),
+      ...diff.instancesRemoved.map((number) => `instance ${number} removed`),
+      ...diff.instancesChanged.map((number) => `instance ${number} changed`),
+    ];
+    log.write(CONMGR_MESSAGES.reloaded, { changed: changed.length === 0 ? 'nothing' : changed.join(', ') });
+    notifier.ready();
+    this.#changed();
+    return { changed, needsRestart: diff.needsRestart, problems };
+  }
+
+  /** The new configuration, or the lines that say why there is none. */
+  async #readAgain(directory: string): Promise<ConmgrConfig | string[]> {
+    const { log } = this.#options;
+    let text: string;
+    try {
+      text = await readConfigFile(directory);
+    } catch (error) {
+      return [`${CONFIG_FILE}: ${(error as Error).message}`];
+    }
+    const { config, problems, remarks } = resolveConmgrConfig(text, CONFIG_FILE);
+    for (const { spec, params } of [...problems, ...remarks]) log.write(spec, params);
+    return config ?? problems.map(formatProblem);
+  }
+
+  // Effects
+
+  #now(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
+  #run(effects: readonly ConmgrEffect[]): void {
+    for (const effect of effects) this.#carryOut(effect);
+    this.#arm();
+  }
+
+  #carryOut(effect: ConmgrEffect): void {
+    switch (effect.do) {
+      case 'tell':
+        this.#port.tell(effect.sessions, effect.messages, effect.close);
+        break;
+      case 'refuse':
+        this.#port.refuse(effect.session, effect.error);
+        break;
+      case 'resolve':
+      case 'connect':
+      case 'probe':
+        this.#reach(effect);
+        break;
+      case 'send':
+        this.#links.send(effect.instance, effect.message);
+        break;
+      case 'disconnect':
+        this.#links.disconnect(effect.instance);
+        break;
+      case 'forget':
+        this.#links.forget(effect.instance);
+        break;
+      case 'log':
+        this.#options.log.write(CONMGR_MESSAGES[effect.message], effect.params);
+        break;
+      case 'changed':
+        this.#changed();
+        break;
+      case 'exit':
+        void this.#finish();
+        break;
+    }
+  }
+
+  #reach(effect: Extract<ConmgrEffect, { do: 'resolve' | 'connect' | 'probe' }>): void {
+    const instance = this.#core.instances.find((one) => one.number === effect.instance);
+    if (instance === undefined) return;
+    if (effect.do === 'resolve') this.#links.resolve(instance.config);
+    else if (effect.do === 'connect') this.#links.connect(instance.config, effect.address);
+    else {
+      const host = instance.address === '' ? instance.host : instance.address;
+      this.#links.probe(
+        { number: instance.number, host, backendPort: instance.config.backendPort },
+        effect.timeoutMs,
+      );
+    }
+  }
+
+  #arm(): void {
+    const at = this.#core.wakeAt();
+    if (at === this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    if (at === NEVER || this.#ended) return;
+    this.#timer = this.#options.clock.setTimer(at - this.#now(), () => {
+      setImmediate(() => {
+        this.#timerAt = NEVER;
+        if (!this.#ended) this.#run(this.#core.wake(this.#now()));
+      });
+    });
+  }
+
+  #changed(): void {
+    if (this.#reportDue) return;
+    this.#reportDue = true;
+    setImmediate(() => {
+      this.#reportDue = false;
+      for (const watcher of this.#watchers) watcher();
+      this.#options.notifier.status(this.#summary());
+    });
+  }
+
+  /** One line for `systemctl status`. */
+  #summary(): string {
+    const instances = this.#core.instances;
+    const up = instances.filter((instance) => instance.link.phase === 'up').length;
+    const primary = this.#core.view.primary;
+    return `primary ${primary === undefined ? 'none' : `instance ${primary}`}, ${up} of ${instances.length} links up, ${this.#core.sessions.size} applications`;
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#timer?.cancel();
+    await this.#listener?.close();
+    await this.#port.drain(DRAIN_TIMEOUT_MS);
+    this.#links.close();
+    this.#options.log.write(CONMGR_MESSAGES.stopped);
+    this.#options.exit(0);
+  }
+
+  #end(status: number): void {
+    this.#ended = true;
+    this.#options.exit(status);
+  }
+}

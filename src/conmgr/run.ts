@@ -1,0 +1,164 @@
+/**
+ * Starts conmgr in the order that makes every failure harmless: configuration, descriptors, lock,
+ * control socket, port, READY, links. READY does not wait for a server.
+ */
+import { hostname } from 'node:os';
+import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
+import { resolveConmgrConfig } from '../core/config/resolve.js';
+import type { ConmgrConfig } from '../core/config/types.js';
+import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
+import { MessageError } from '../core/messages/message-error.js';
+import { PROCESS_MESSAGES } from '../core/messages/process.js';
+import { backgroundClock, systemClock } from '../io/clock.js';
+import { lockDirectory } from '../io/directory-lock.js';
+import { assertNotRoot, newBootId, readConmgrId } from '../io/identity.js';
+import { countOpenDescriptors, openFilesLimit } from '../io/limits.js';
+import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
+import { createNotifier } from '../io/notify.js';
+import { openControl } from './control.js';
+import { Daemon } from './daemon.js';
+import { CONFIG_FILE, openDirectory, readConfigFile } from './directory.js';
+
+/** EX_SOFTWARE of sysexits.h: a mistake in the program. */
+const EX_SOFTWARE = 70;
+
+/** Name of the program and its version, as told to watchdogs and applications. */
+export interface Software {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** Runs until stopped; the process ends with the status that the messages name. */
+export async function runConmgr(directory: string, software: Software): Promise<void> {
+  const log = new Logger({ clock: backgroundClock, config: INITIAL_LOG_CONFIG });
+  const exit = (status: number): void => {
+    log.flushSync();
+    process.exit(status);
+  };
+  const fatal = (error: unknown): void => {
+    if (error instanceof MessageError) {
+      log.write(error.spec, error.params);
+      exit(error.spec.exit ?? 1);
+      return;
+    }
+    const problem = error instanceof Error ? error : new Error(String(error));
+    log.write(CONMGR_MESSAGES.unexpected, { reason: problem.message, stack: problem.stack ?? '' });
+    exit(EX_SOFTWARE);
+  };
+  process.on('uncaughtException', fatal);
+  process.on('unhandledRejection', fatal);
+  try {
+    await start(directory, software, log, exit);
+  } catch (error) {
+    fatal(error);
+  }
+}
+
+async function start(
+  directory: string,
+  software: Software,
+  log: Logger,
+  exit: (status: number) => void,
+): Promise<void> {
+  assertNotRoot('conmgr');
+  const real = await openDirectory(directory).catch((error: Error) => {
+    throw new MessageError(CONMGR_MESSAGES.unreadableDirectory, { directory, reason: error.message });
+  });
+  const config = await configure(real, log);
+  log.reconfigure(config.log);
+  log.reportMissingNative();
+  const limit = preflight(config, log);
+  const lock = await lockDirectory(real, { clock: systemClock, lines: [String(config.port)] });
+  let daemon: Daemon | undefined;
+  const control = await openControl(real, () => daemon).catch((error: Error) => {
+    throw new MessageError(
+      CONMGR_MESSAGES.controlFailed,
+      { directory: real, reason: error.message },
+      { cause: error },
+    );
+  });
+  const notifier = createNotifier(process.env);
+  const identity = {
+    conmgrId: await readConmgrId(real, log),
+    bootId: newBootId(),
+    software: `${software.name} ${software.version}`,
+    label: `${hostname()}:${real}`,
+  };
+  const { name, version } = software;
+  log.write(CONMGR_MESSAGES.started, {
+    software: `${name} ${version}`,
+    directory: real,
+    port: config.port,
+    instances: config.instances
+      .map((one) => `${one.number} (${one.host ?? one.hostaddr}:${one.backendPort})`)
+      .join(', '),
+  });
+  const running = new Daemon({
+    directory: real,
+    config,
+    identity,
+    clock: systemClock,
+    log,
+    notifier,
+    descriptorLimit: limit,
+    openDescriptors: countOpenDescriptors,
+    exit: (status) => {
+      void control.close().finally(() => {
+        lock.release();
+        exit(status);
+      });
+    },
+  });
+  await running.start();
+  daemon = running;
+  installSignals(running);
+  notifier.ready();
+}
+
+/** The modes of a stop by signal; PostgreSQL's own SIGTERM is smart, here it is fast as systemd expects. */
+function installSignals(daemon: Daemon): void {
+  process.on('SIGTERM', () => daemon.stop('fast', 'fast'));
+  process.on('SIGINT', () => daemon.stop('fast', 'fast'));
+  process.on('SIGQUIT', () => daemon.stop('immediate', 'immediate'));
+  process.on('SIGUSR1', () => daemon.stop('smart', 'smart'));
+  process.on('SIGHUP', () => void daemon.reload(false));
+  process.on('SIGPIPE', () => {});
+}
+
+/** Reads and checks conmgr.conf; all its errors are written before the one that ends the start. */
+async function configure(directory: string, log: Logger): Promise<ConmgrConfig> {
+  const text = await readConfigFile(directory).catch((error: Error) => {
+    const file = `${directory}/${CONFIG_FILE}`;
+    throw new MessageError(CONMGR_MESSAGES.unreadableConfiguration, { file, reason: error.message });
+  });
+  const { config, problems, remarks } = resolveConmgrConfig(text, CONFIG_FILE);
+  if (config !== undefined) log.reconfigure(config.log);
+  for (const { spec, params } of [...problems, ...remarks]) log.write(spec, params);
+  if (config === undefined) {
+    throw new MessageError(CONMGR_MESSAGES.invalidConfiguration, { file: `${directory}/${CONFIG_FILE}` });
+  }
+  return config;
+}
+
+/** Compares the documented figure with what the process really has; returns the limit. */
+function preflight(config: ConmgrConfig, log: Logger): number {
+  const limit = openFilesLimit();
+  const instances = config.instances.length;
+  const { figure } = conmgrDescriptors(instances, config.maxConnections);
+  if (limit < figure) {
+    throw new MessageError(PROCESS_MESSAGES.descriptorsTooFew, {
+      limit,
+      needed: figure,
+      instances,
+      maxConnections: config.maxConnections,
+      unit: 'conmgr@.service',
+    });
+  }
+  if (config.maxConnections === 0) {
+    log.write(PROCESS_MESSAGES.descriptorsAllow, {
+      limit,
+      connections: connectionsAllowed(limit, instances),
+    });
+  }
+  return limit;
+}

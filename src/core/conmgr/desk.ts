@@ -1,0 +1,209 @@
+/** Where applications are answered, placed, told and sent away. */
+import { chooseInstances, mustEvict } from '../cluster/choice.js';
+import type { Member } from '../cluster/view.js';
+import type { Ask } from '../protocol/ask.js';
+import type { ByeKind, Candidate, DownReason } from '../protocol/first-phase.js';
+import type { MonotonicMs } from '../time.js';
+import { roleOf } from './instance.js';
+import type { InstanceSet } from './instance-set.js';
+import type { Outbox } from './outbox.js';
+import { refusalForLimit, refusalForStop, refusalForTarget } from './refusals.js';
+import { type Session, SessionTable } from './sessions.js';
+
+/** Version of the first phase that conmgr speaks. */
+const FIRST_PHASE_VERSION = 1;
+
+export class SessionDesk {
+  readonly sessions = new SessionTable();
+  readonly #set: InstanceSet;
+  readonly #out: Outbox;
+  readonly #random: () => number;
+  #turn = 0;
+
+  constructor(set: InstanceSet, out: Outbox, random: () => number) {
+    this.#set = set;
+    this.#out = out;
+    this.#random = random;
+  }
+
+  /** An aware driver asked; it is answered now, later, or refused. */
+  ask(id: number, ask: Ask, stopping: boolean, now: MonotonicMs): void {
+    const limit = this.#set.config.maxConnections;
+    if (stopping) {
+      this.#out.push({ do: 'refuse', session: id, error: refusalForStop() });
+    } else if (limit > 0 && this.sessions.size >= limit) {
+      this.#out.log('tooManySessions', { limit });
+      this.#out.push({ do: 'refuse', session: id, error: refusalForLimit(limit) });
+    } else {
+      const waitEndsAt = now + this.#set.config.resolveWaitMs;
+      const session: Session = {
+        id,
+        ask,
+        phase: 'waiting',
+        instance: undefined,
+        address: '',
+        port: 0,
+        waitEndsAt,
+        since: now,
+      };
+      this.sessions.add(session);
+      if (!this.answer(session) && now >= waitEndsAt) this.#refuse(session);
+    }
+  }
+
+  /** Sends candidates if any instance fits. */
+  answer(session: Session): boolean {
+    const set = this.#set;
+    const hello = {
+      kind: 'hello',
+      version: FIRST_PHASE_VERSION,
+      view: set.viewNumber,
+      graceMs: set.graceMs(),
+      software: set.identity.software,
+    } as const;
+    if (session.ask.attach !== undefined) {
+      this.sessions.settle(session, 'answered');
+      this.#out.tell([session.id], hello);
+      return true;
+    }
+    const candidates = this.candidates(session.ask);
+    const [first] = candidates;
+    if (first === undefined) return false;
+    this.#turn += 1;
+    this.sessions.settle(session, 'answered');
+    this.sessions.assign(session, first.instance);
+    this.#out.tell([session.id], hello, { kind: 'candidates', view: set.viewNumber, candidates });
+    return true;
+  }
+
+  /** Answers those who wait, where an instance fits now. */
+  answerWaiting(): void {
+    for (const session of this.sessions.waiting()) this.answer(session);
+  }
+
+  /** Refuses those who have waited long enough. */
+  refuseOverdue(now: MonotonicMs): void {
+    for (const session of this.sessions.waiting()) {
+      if (now >= session.waitEndsAt) this.#refuse(session);
+    }
+  }
+
+  /** Places that fit, best first. */
+  candidates(ask: Ask): readonly Candidate[] {
+    const { config, view } = this.#set;
+    const chosen = chooseInstances(view, {
+      target: ask.target,
+      prefer: ask.prefer,
+      exclude: ask.exclude,
+      loadBalance: config.loadBalance,
+      maxLagBytes: config.maxLagBytes,
+      sessionsOf: (number) => this.sessions.countOf(number),
+      random: this.#random,
+      turn: this.#turn,
+    });
+    return chosen.flatMap(({ number, bits }) => {
+      const instance = this.#set.get(number);
+      if (instance === undefined) return [];
+      const { host, address } = instance;
+      return [{ instance: number, port: instance.config.backendPort, bits, host, hostaddr: address }];
+    });
+  }
+
+  /** A driver has made its SQL connection; if that is no place to be, it is told at once. */
+  bound(session: Session, number: number, address: string, port: number): void {
+    this.sessions.settle(session, 'bound');
+    session.address = address;
+    session.port = port;
+    const instance = this.#set.get(number);
+    if (instance === undefined) {
+      this.sessions.assign(session, undefined);
+      this.#advise([session], number, 'instance is not in the configuration of conmgr');
+      return;
+    }
+    this.sessions.assign(session, number);
+    const phase = instance.health.phase;
+    if (phase === 'lost' || phase === 'down') {
+      this.drop(number, phase === 'down' ? 'instance down' : 'heartbeat timeout', instance.reason);
+      return;
+    }
+    const member = this.#set.member(number);
+    if (member !== undefined) this.evict(member);
+  }
+
+  /** Ends all sessions of an instance, or some; returns how many were told. */
+  drop(
+    number: number,
+    reason: DownReason,
+    text: string,
+    only: (session: Session) => boolean = () => true,
+  ): number {
+    const sessions = this.sessions.of(number).filter(only);
+    const view = this.#set.viewNumber;
+    this.#out.tell(idsOf(sessions), { kind: 'down', view, instance: number, action: 'drop', reason, text });
+    for (const session of sessions) this.sessions.assign(session, undefined);
+    return sessions.length;
+  }
+
+  /** Ends the sessions whose instance is no longer what they were opened for. */
+  evict(member: Member): void {
+    const policy = this.#set.config.evictOnRoleChange;
+    const misplaced = (session: Session) =>
+      session.phase === 'bound' && mustEvict(member, session.ask.target, policy);
+    const text = `instance is ${roleOf(member.bits)} now`;
+    const sessions = this.drop(member.number, 'role no longer fits', text, misplaced);
+    const instance = this.#set.get(member.number);
+    if (sessions > 0 && instance !== undefined)
+      this.#out.log('evicted', { ...this.#set.params(instance), sessions });
+  }
+
+  /** Tells the sessions of an instance that its attributes have changed. */
+  announce(member: Member): void {
+    const { number, bits } = member;
+    this.#out.tell(idsOf(this.sessions.of(number)), {
+      kind: 'changed',
+      view: this.#set.viewNumber,
+      instance: number,
+      bits,
+    });
+  }
+
+  /** The instance has left the configuration: its sessions go on without being watched. */
+  release(number: number): void {
+    const sessions = this.sessions.of(number);
+    this.#advise(sessions, number, 'instance was removed from the configuration of conmgr');
+    for (const session of sessions) this.sessions.assign(session, undefined);
+  }
+
+  /** Sends PING to those who asked for it. */
+  ping(): void {
+    const wanted = [...this.sessions.all()].filter((one) => one.ask.ping && one.phase !== 'waiting');
+    this.#out.tell(idsOf(wanted), { kind: 'ping' });
+  }
+
+  /** Ends every attachment. */
+  dismissAll(bye: ByeKind, retryAfterMs: number, text: string): void {
+    this.#out.dismiss(idsOf([...this.sessions.all()]), { kind: 'bye', bye, retryAfterMs, text });
+  }
+
+  #refuse(session: Session): void {
+    this.sessions.remove(session.id);
+    const error = refusalForTarget(session.ask.target, this.#set.describe());
+    this.#out.push({ do: 'refuse', session: session.id, error });
+  }
+
+  #advise(sessions: readonly Session[], instance: number, text: string): void {
+    const view = this.#set.viewNumber;
+    this.#out.tell(idsOf(sessions), {
+      kind: 'down',
+      view,
+      instance,
+      action: 'advice',
+      reason: 'operator',
+      text,
+    });
+  }
+}
+
+function idsOf(sessions: readonly Session[]): readonly number[] {
+  return sessions.map((session) => session.id);
+}
