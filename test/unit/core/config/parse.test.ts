@@ -40,6 +40,8 @@ describe('a line of conmgr.conf', () => {
     ['an octal escape', "a = '\\101\\60'", 'a=A0'],
     ['at most three octal digits', "a = '\\1011'", 'a=A1'],
     ['octal escapes of UTF-8 bytes', "a = '\\303\\244'", 'a=ä'],
+    ['an octal escape above a byte, cut to a byte', "a = '\\501'", 'a=A'],
+    ['an octal escape that is cut to NUL', "a = 'b\\400c'", 'a=b'],
     ['an octal NUL as the end of the value', "a = 'b\\000c'", 'a=b'],
     ['an escape without meaning', "a = '\\q\\9'", 'a=q9'],
     ['text outside ASCII', "a = 'größe\\\\ü'", 'a=größe\\ü'],

@@ -175,6 +175,14 @@ describe('instances that are not quite the same', () => {
     ]);
   });
 
+  it('are each compared with the first of their kind', () => {
+    const found = errors('backend_host0=db\nbackend_host1=db\nbackend_host2=db');
+    assert.deepEqual(
+      found.map((message) => message.replace(/ have.*/, '')),
+      ['conmgr.conf:2: instances 0 and 1', 'conmgr.conf:3: instances 0 and 2'],
+    );
+  });
+
   it('do not count as nameless when their host is wrong', () => {
     assert.deepEqual(errors('backend_host0 = db:5432\nbackend_port0 = 5432').length, 1);
   });
