@@ -6,7 +6,7 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 
 /** Set by the bundler: true in the programs, where `koffi.node` lies beside the bundle. */
 declare const CONMGR_BUNDLED: boolean | undefined;
@@ -115,4 +115,15 @@ export function nativeProblem(): string | undefined {
 /** Name of an error number: `ENOENT`. */
 export function errnoName(errno: number): string {
   return getSystemErrorName(-errno);
+}
+
+/** What an error number means, as people read it: `no such file or directory`. */
+export function errnoText(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`;
+}
+
+/** The same for an error thrown by Node.js; its message when it did not come from the system. */
+export function errorText(error: unknown): string {
+  const { errno, message } = error as NodeJS.ErrnoException;
+  return errno === undefined ? (message ?? String(error)) : errnoText(Math.abs(errno));
 }

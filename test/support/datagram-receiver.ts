@@ -2,9 +2,7 @@
  * A Unix datagram socket that receives: stands in for systemd, a syslog daemon and journald.
  */
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, mkdtempSync, readSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { loadNative, type Native, type PollHandle } from '../../src/io/native.js';
 import { unixAddress } from '../../src/io/unix-datagram.js';
 
@@ -27,12 +25,6 @@ function nativeOrFail(): Native {
   const native = loadNative();
   assert.ok(native, 'koffi is needed for this test');
   return native;
-}
-
-/** A directory of its own for sockets and files of one test file, removed by `remove()`. */
-export function scratchDirectory(): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'conmgr-test-'));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /** Control messages of one datagram (cmsg(3), 64-bit Linux). */

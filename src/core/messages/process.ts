@@ -8,7 +8,7 @@ export const PROCESS_MESSAGES = {
   repeated: {
     code: 'CM1100',
     level: 'LOG',
-    text: 'repeated {count} times in {seconds} s: {text}',
+    text: 'repeated {count}x in {seconds} s: {text}',
     cause:
       'The same message about the same peer came more often than its limit allows. The first was written at once; this line counts those that followed and shows the last.',
     cure: 'See the message that is repeated.',
@@ -134,7 +134,7 @@ export const PROCESS_MESSAGES = {
     code: 'CM1113',
     event: 'log_messages_dropped',
     level: 'LOG',
-    text: '{count} messages could not be written to {destination}',
+    text: 'number of messages that could not be written to {destination}: {count}',
     cause:
       'The reader of this destination was gone or did not keep up. Logging never waits, so messages were counted and dropped; this line is the first after it.',
     cure: 'Look at the other log destinations for what is missing here.',

@@ -3,12 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { build } from 'esbuild';
-import { scratchDirectory } from '../../support/datagram-receiver.js';
+import { temporaryDirectory } from '../../support/tree.js';
 
-const scratch = scratchDirectory();
-after(() => scratch.remove());
+const scratch = temporaryDirectory();
 
 const PROGRAM = `
   import { loadNative, nativeProblem } from './src/io/native.js';
@@ -30,7 +29,7 @@ const run = (...args: string[]): Outcome =>
   JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 
 describe('native calls in a bundle', () => {
-  const bundle = join(scratch.path, 'program.cjs');
+  const bundle = join(scratch, 'program.cjs');
 
   before(async () => {
     const { warnings } = await build({
@@ -50,14 +49,14 @@ describe('native calls in a bundle', () => {
   it('come from koffi.node beside the bundle, and nothing is loaded before the first use', () => {
     const koffi = dirname(createRequire(join(process.cwd(), 'package.json')).resolve('koffi'));
     const binary = join(koffi, `../@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`);
-    copyFileSync(binary, join(scratch.path, 'koffi.node'));
+    copyFileSync(binary, join(scratch, 'koffi.node'));
     const { before: loadedBefore, there, problem, loadMs } = run(bundle);
     assert.deepEqual([loadedBefore, there, problem], [false, true, undefined]);
     assert.ok(loadMs < 100, `${loadMs} ms to load`);
   });
 
   it('are absent with a reason in one line when koffi.node cannot be loaded', () => {
-    const refuse = join(scratch.path, 'refuse.cjs');
+    const refuse = join(scratch, 'refuse.cjs');
     writeFileSync(
       refuse,
       `process.dlopen = () => { throw new Error('wrong ELF class\\nRequire stack: x'); };`,

@@ -3,18 +3,18 @@ import { fstatSync, openSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { errnoName, loadNative, type Native } from '../../../src/io/native.js';
 import { DatagramSender, peerCredentials, unixAddress } from '../../../src/io/unix-datagram.js';
-import { DatagramReceiver, readAndClose, scratchDirectory } from '../../support/datagram-receiver.js';
+import { DatagramReceiver, readAndClose } from '../../support/datagram-receiver.js';
+import { temporaryDirectory } from '../../support/tree.js';
 
 const native = loadNative() as Native;
-const scratch = scratchDirectory();
-after(() => scratch.remove());
+const scratch = temporaryDirectory();
 
 describe('a datagram sender', () => {
   it('delivers one datagram a call, and the receiver sees the pid of this process', async () => {
-    const path = join(scratch.path, 'a');
+    const path = join(scratch, 'a');
     const receiver = new DatagramReceiver(path);
     const sender = new DatagramSender(native, path);
     assert.equal(sender.send(Buffer.from('first')), 0);
@@ -37,7 +37,7 @@ describe('a datagram sender', () => {
   });
 
   it('says at once that the queue is full instead of waiting', () => {
-    const path = join(scratch.path, 'full');
+    const path = join(scratch, 'full');
     const receiver = new DatagramReceiver(path, { paused: true });
     const sender = new DatagramSender(native, path);
     let errno = 0;
@@ -51,7 +51,7 @@ describe('a datagram sender', () => {
   });
 
   it('names a missing receiver, and reaches a new one at the same path without any ado', async () => {
-    const path = join(scratch.path, 'later');
+    const path = join(scratch, 'later');
     const sender = new DatagramSender(native, path);
     assert.equal(errnoName(sender.send(Buffer.from('x'))), 'ENOENT');
     const receiver = new DatagramReceiver(path);
@@ -63,7 +63,7 @@ describe('a datagram sender', () => {
   });
 
   it('passes descriptors, which stay open here', async () => {
-    const path = join(scratch.path, 'fds');
+    const path = join(scratch, 'fds');
     const receiver = new DatagramReceiver(path);
     const sender = new DatagramSender(native, path);
     const file = openSync('/proc/self/status', 'r');
@@ -77,7 +77,7 @@ describe('a datagram sender', () => {
   });
 
   it('sends what is too big for a datagram as a memory file that nobody can change any more', async () => {
-    const path = join(scratch.path, 'big');
+    const path = join(scratch, 'big');
     const receiver = new DatagramReceiver(path);
     const sender = new DatagramSender(native, path);
     const big = Buffer.alloc(3_000_000, 'MESSAGE=x\n');
@@ -102,7 +102,7 @@ describe('the address of a Unix socket', () => {
 
 describe('the credentials of a peer', () => {
   it('are those of the process at the other end', async () => {
-    const path = join(scratch.path, 'stream');
+    const path = join(scratch, 'stream');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(path, resolve));
     const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
