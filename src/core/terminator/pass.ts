@@ -27,8 +27,8 @@ export interface PassPlan {
   /** To be ended, one guarded statement each. */
   readonly end: readonly SqlSession[];
   /**
-   * Waiting for synchronous replication: to end one would make its commit visible before it is replicated
-   * (PostgreSQL src/backend/replication/syncrep.c, SyncRepWaitForLSN: "the commit has already occurred locally").
+   * Waiting for synchronous replication: ending one makes its commit visible although it "might not have been
+   * replicated to the standby" (PostgreSQL src/backend/replication/syncrep.c, SyncRepWaitForLSN).
    */
   readonly deferred: readonly SqlSession[];
   /** Replication connections that are spared. */
