@@ -13,6 +13,7 @@ import { ConmgrCore, type CoreStopMode } from '../core/conmgr/core.js';
 import type { ConmgrEffect } from '../core/conmgr/effects.js';
 import type { ReloadReport, StatusReport, StopMode } from '../core/control/protocol.js';
 import type { LinkIdentity } from '../core/link/link.js';
+import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
@@ -173,7 +174,7 @@ export class Daemon {
     const problems = Array.isArray(report) ? report : [];
     this.#lastReload = { at: clock.wallMs(), problems };
     if (Array.isArray(report)) {
-      log.write(CONMGR_MESSAGES.reloadFailed, { file: CONFIG_FILE });
+      log.write(CONFIG_MESSAGES.reloadRejected, { path: `${directory}/${CONFIG_FILE}` });
       notifier.ready();
       this.#changed();
       return { changed: [], needsRestart: [], problems };
@@ -181,7 +182,7 @@ export class Daemon {
     const next = report;
     const before = this.#core.config;
     const diff = diffConmgrConfig(before, next);
-    for (const parameter of diff.needsRestart) log.write(CONMGR_MESSAGES.needsRestart, { parameter });
+    for (const name of diff.needsRestart) log.write(CONFIG_MESSAGES.restartNeeded, { name });
     // What needs a restart keeps its running value, so that a second reload still finds it changed.
     this.#run(
       this.#core.reconfigure(

@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
 import { resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
+import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
@@ -135,7 +136,7 @@ async function configure(directory: string, log: Logger): Promise<ConmgrConfig> 
   if (config !== undefined) log.reconfigure(config.log);
   for (const { spec, params } of [...problems, ...remarks]) log.write(spec, params);
   if (config === undefined) {
-    throw new MessageError(CONMGR_MESSAGES.invalidConfiguration, { file: `${directory}/${CONFIG_FILE}` });
+    throw new MessageError(CONFIG_MESSAGES.fileHasErrors, { path: `${directory}/${CONFIG_FILE}` });
   }
   return config;
 }
