@@ -1,7 +1,7 @@
 /**
  * Time as the core sees it: plain numbers handed in by the shell, never read here.
  *
- * Every liveness decision rests on a monotonic clock (product.md, promise 4); the wall clock only
+ * Every liveness decision rests on a monotonic clock; the wall clock only
  * stamps log lines and the moments shown in status output.
  */
 

@@ -7,7 +7,7 @@
  * from them.
  */
 
-/** Severities in the order of log_min_messages (configuration.md): LOG ranks above ERROR. */
+/** Severities in the order of log_min_messages (conmgr.conf(5)): LOG ranks above ERROR. */
 export const LEVELS = ['DEBUG', 'INFO', 'NOTICE', 'WARNING', 'ERROR', 'LOG', 'FATAL', 'PANIC'] as const;
 export type Level = (typeof LEVELS)[number];
 
