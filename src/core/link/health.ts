@@ -40,6 +40,8 @@ export interface HealthData {
   /** The postmaster counts as gone when this passes without an answer. */
   readonly silentAt: MonotonicMs;
   readonly probing: boolean;
+  /** The postmaster was once given time for our own lateness since its last sign of life. */
+  readonly doubted: boolean;
   /** Told with the goodbye or the end of the link; shown in status. */
   readonly reason: string;
   /** Reason word for the sessions if the check fails. */
@@ -74,7 +76,7 @@ export const HEALTH_EVENTS = [
 ] as const satisfies readonly HealthEvent['type'][];
 
 export type HealthEffect =
-  /** Ask the postmaster for a sign of life within timeoutMs; answer with `probed`. */
+  /** Ask the postmaster for a sign of life within timeoutMs; answer with `probed`. Takes the place of a probe under way. */
   | { readonly do: 'probe'; readonly timeoutMs: number }
   /** End the sessions of the instance. Told before anything else is done. */
   | { readonly do: 'dropSessions'; readonly reason: DownReason; readonly text: string }
@@ -119,6 +121,7 @@ export function newHealth(settings: HealthSettings): HealthState {
       nextProbeAt: NEVER,
       silentAt: NEVER,
       probing: false,
+      doubted: false,
       reason: '',
       downReason: 'link closed',
     },
@@ -137,7 +140,14 @@ const linked = ['monitored', 'down'] as const;
 const watched = ['unseen', 'grace', 'unmonitored'] as const;
 
 function quiet(data: HealthData): HealthData {
-  return { ...data, phaseEndsAt: NEVER, nextProbeAt: NEVER, silentAt: NEVER, probing: false };
+  return {
+    ...data,
+    phaseEndsAt: NEVER,
+    nextProbeAt: NEVER,
+    silentAt: NEVER,
+    probing: false,
+    doubted: false,
+  };
 }
 
 function probe(data: HealthData, timeoutMs: number, everyMs: number, now: MonotonicMs): HealthOutcome {
@@ -160,8 +170,31 @@ function watch(data: HealthData, now: MonotonicMs): HealthData {
     ...data,
     phaseEndsAt: NEVER,
     probing: false,
+    doubted: false,
     nextProbeAt: now + data.settings.intervalMs,
     silentAt: now + data.settings.timeoutMs,
+  };
+}
+
+/** How long after its deadline the process came round to it. */
+function lateMs(data: HealthData, now: MonotonicMs): number {
+  return now - Math.min(data.phaseEndsAt, data.nextProbeAt, data.silentAt);
+}
+
+/** A process that was itself late has not asked in time either: it asks now, and the postmaster gets a second. */
+function askAgain(data: HealthData, now: MonotonicMs): HealthOutcome {
+  const until = now + CHECK_TIMEOUT_MS;
+  const checking = data.silentAt === NEVER;
+  return {
+    data: {
+      ...data,
+      doubted: true,
+      probing: true,
+      nextProbeAt: checking ? NEVER : now + data.settings.intervalMs,
+      silentAt: checking ? NEVER : until,
+      phaseEndsAt: checking ? until : data.phaseEndsAt,
+    },
+    effects: [{ do: 'probe', timeoutMs: CHECK_TIMEOUT_MS }],
   };
 }
 
@@ -310,6 +343,15 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
   row({
     from: ['checking'],
     on: 'woke',
+    to: 'same',
+    why: 'A process that was itself late has perhaps not read the answer: it doubts itself first and asks again, once.',
+    when: (data, _event, now) =>
+      now >= data.phaseEndsAt && !data.doubted && lateMs(data, now) > CHECK_TIMEOUT_MS / 4,
+    act: (data, _event, now) => askAgain(data, now),
+  }),
+  row({
+    from: ['checking'],
+    on: 'woke',
     to: 'lost',
     why: 'The postmaster did not answer within a second.',
     when: (data, _event, now) => now >= data.phaseEndsAt,
@@ -322,7 +364,7 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
     why: 'An answer is a sign of life.',
     when: (_data, event) => event.answered,
     act: (data, _event, now) => ({
-      data: { ...data, probing: false, silentAt: now + data.settings.timeoutMs },
+      data: { ...data, probing: false, doubted: false, silentAt: now + data.settings.timeoutMs },
     }),
   }),
   row({
@@ -356,6 +398,15 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
   }),
 
   // Deadlines
+  row({
+    from: watched,
+    on: 'woke',
+    to: 'same',
+    why: 'A process that was itself late did not ask either: it doubts itself first and asks now, once.',
+    when: (data, _event, now) =>
+      now >= data.silentAt && !data.doubted && lateMs(data, now) > data.settings.timeoutMs / 4,
+    act: (data, _event, now) => askAgain(data, now),
+  }),
   row({
     from: ['unseen'],
     on: 'woke',

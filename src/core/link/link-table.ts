@@ -19,7 +19,10 @@ import {
   type LinkPhase,
   type LinkState,
   lose,
+  objectionTo,
+  REFUSES_ONE_ADDRESS,
   receive,
+  refused,
   rejectCode,
   rise,
   tryNext,
@@ -80,7 +83,7 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
         ...data,
         settings,
         nextBeatAt: Math.min(data.nextBeatAt, now + settings.intervalMs),
-        silentAt: data.lastReceivedAt + Math.max(settings.timeoutMs, data.settings.timeoutMs),
+        silentAt: Math.max(data.silentAt, data.lastReceivedAt + settings.timeoutMs),
       },
       effects: [
         {
@@ -210,6 +213,14 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
   row({
     from: trying,
     on: 'violated',
+    to: 'connecting',
+    why: 'Whatever answers at this address is no watchdog; the next one may be.',
+    when: (data) => data.untried.length > 0,
+    act: (data, _event, now) => disconnectThen(tryNext(data, now)),
+  }),
+  row({
+    from: trying,
+    on: 'violated',
     to: 'waiting',
     why: 'Whatever answers there is no watchdog.',
     act: (data, { text }, now) => disconnectThen(fail(data, text, now)),
@@ -221,33 +232,37 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
     on: 'received',
     to: 'up',
     why: 'The watchdog accepted the link.',
-    when: (_data, event) => event.message?.name === 'welcome',
+    when: (data, { message }) => message?.name === 'welcome' && objectionTo(data, message) === undefined,
     act: (data, { message }, now) => (message?.name === 'welcome' ? rise(data, message, now) : {}),
   }),
   row({
     from: ['greeting'],
     on: 'received',
+    to: 'connecting',
+    why: 'This address leads to another host than meant; the next one may be right.',
+    when: (data, { message }) =>
+      data.untried.length > 0 &&
+      (message?.name === 'welcome' ||
+        (message?.name === 'reject' && REFUSES_ONE_ADDRESS.has(rejectCode(message.code)))),
+    act: (data, _event, now) => disconnectThen(tryNext(data, now)),
+  }),
+  row({
+    from: ['greeting'],
+    on: 'received',
     to: 'waiting',
-    why: 'A refusal is final for this attempt and may ask for a longer pause.',
+    why: 'A watchdog of another cluster, or one that took no version offered, is not the one that is meant.',
+    when: (_data, event) => event.message?.name === 'welcome',
+    act: (data, { message }, now) =>
+      message?.name === 'welcome' ? disconnectThen(fail(data, objectionTo(data, message) ?? '', now)) : {},
+  }),
+  row({
+    from: ['greeting'],
+    on: 'received',
+    to: 'waiting',
+    why: 'A refusal that speaks for the watchdog is final for this attempt and may ask for a longer pause.',
     when: (_data, event) => event.message?.name === 'reject',
-    act: (data, { message }, now) => {
-      if (message?.name !== 'reject') return {};
-      const code = rejectCode(message.code);
-      const failed = fail(
-        data,
-        `watchdog refused the link: ${message.text || code}`,
-        now,
-        message.retryAfterMs,
-      );
-      return {
-        ...failed,
-        effects: [
-          { do: 'disconnect' },
-          ...(failed.effects ?? []),
-          { do: 'reportRejected', code, text: message.text },
-        ],
-      };
-    },
+    act: (data, { message }, now) =>
+      message?.name === 'reject' ? disconnectThen(refused(data, message, now)) : {},
   }),
   row({
     from: ['greeting'],
@@ -255,6 +270,14 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
     to: 'same',
     why: 'Messages that need not be understood are skipped.',
     when: (_data, event) => event.message === undefined,
+  }),
+  row({
+    from: ['greeting'],
+    on: 'received',
+    to: 'connecting',
+    why: 'Only WELCOME or REJECT may answer HELLO; the next address may do so.',
+    when: (data) => data.untried.length > 0,
+    act: (data, _event, now) => disconnectThen(tryNext(data, now)),
   }),
   row({
     from: ['greeting'],

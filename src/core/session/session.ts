@@ -7,6 +7,7 @@
 
 import type { MachineState, Outcome } from '../fsm.js';
 import { GOODBYE_ACK_TIMEOUT_MS, goodbyeReason, MINIMUM_DOUBT_MS } from '../link/link.js';
+import { noteBeat, roundTripMs, type SentBeat } from '../link/round-trip.js';
 import type { HeartbeatMessage, HeartbeatMessageOf, RejectCode } from '../protocol/messages.js';
 import {
   GOODBYE_REASONS,
@@ -66,7 +67,8 @@ export interface SessionData {
   readonly seq: number;
   readonly echoSeq: number;
   readonly echoAt: MonotonicMs;
-  readonly sentAt: MonotonicMs;
+  /** Beats sent last, for measuring the round trip. */
+  readonly sent: readonly SentBeat[];
   readonly rttMs: number | undefined;
   readonly packetsReceived: number;
   /** BEATs received, those of the same conmgr's link before included. */
@@ -152,7 +154,7 @@ export function newSession(now: MonotonicMs): SessionState {
       seq: 0,
       echoSeq: 0,
       echoAt: 0,
-      sentAt: 0,
+      sent: [],
       rttMs: undefined,
       packetsReceived: 0,
       beats: 0,
@@ -227,7 +229,7 @@ export function beat(data: SessionData, telling: Telling, now: MonotonicMs): Ses
     data: {
       ...data,
       seq,
-      sentAt: now,
+      sent: noteBeat(data.sent, seq, now),
       told: telling,
       nextBeatAt: planned > now ? planned : now + data.intervalMs,
     },
@@ -249,15 +251,14 @@ export function alive(data: SessionData, now: MonotonicMs): SessionData {
   };
 }
 
-/** A BEAT: counted, echoed with the next of ours, and measured if it echoes our last. */
+/** A BEAT: counted, echoed with the next of ours, and measured if it echoes one of our last. */
 export function hear(data: SessionData, message: HeartbeatMessageOf<'beat'>, now: MonotonicMs): SessionData {
-  const measured = message.echoSeq === data.seq && data.seq !== 0;
   return {
     ...alive(data, now),
     echoSeq: message.seq,
     echoAt: now,
     beats: data.beats + 1,
-    rttMs: measured ? Math.max(0, now - data.sentAt - message.echoDelayUs / 1000) : data.rttMs,
+    rttMs: roundTripMs(data.sent, message, now) ?? data.rttMs,
   };
 }
 
