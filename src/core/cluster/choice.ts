@@ -22,6 +22,9 @@ export interface ChoiceInput {
   readonly turn: number;
 }
 
+/** From this tier on an instance is offered only while no better one is. */
+const LAST_RESORT = 2;
+
 /** How good a member is for the target, lower is better; undefined = does not fit. */
 function tier(member: Member, view: ClusterView, input: ChoiceInput): number | undefined {
   if (!member.offered || !fitsTarget(member.bits, input.target)) return undefined;
@@ -35,28 +38,29 @@ function tier(member: Member, view: ClusterView, input: ChoiceInput): number | u
 
 /**
  * Fitting instances, best first. The order is final: at most one for primary/read-write; for
- * the rest by tier, live before stale, wished before others, then by load_balance.
+ * the rest by tier, live before stale, wished before others, then by load_balance. Those of a last resort are left
+ * out while a better one has not just failed.
  */
 export function chooseInstances(view: ClusterView, input: ChoiceInput): readonly Member[] {
-  const fitting = view.members.flatMap((member) => {
-    const rank = tier(member, view, input);
-    return rank === undefined ? [] : [{ member, rank }];
-  });
   const wish = (number: number) => {
     const at = input.prefer.indexOf(number);
     return at < 0 ? input.prefer.length : at;
   };
-  const keyed = fitting.map(({ member, rank }, index) => ({
-    member,
-    key: [
-      input.exclude.includes(member.number) ? 1 : 0,
-      rank,
-      hasAttribute(member.bits, 'stale') ? 1 : 0,
-      wish(member.number),
-      balance(member, index, fitting.length, input),
-      input.random(),
-    ],
-  }));
+  const ranked = view.members.flatMap((member) => {
+    const rank = tier(member, view, input);
+    if (rank === undefined) return [];
+    const failed = input.exclude.includes(member.number) ? 1 : 0;
+    const stale = hasAttribute(member.bits, 'stale') ? 1 : 0;
+    return [{ member, rank, failed, place: [failed, rank, stale, wish(member.number)] }];
+  });
+  const best = Math.min(...ranked.filter(({ failed }) => failed === 0).map(({ rank }) => rank));
+  const fitting = ranked.filter(({ rank }) => rank < LAST_RESORT || rank <= best);
+  const keyed = fitting.map((one) => {
+    // Only instances that are equally good take turns.
+    const equals = fitting.filter(({ place }) => place.every((value, at) => value === one.place[at]));
+    const turn = balance(one.member, equals.indexOf(one), equals.length, input);
+    return { member: one.member, key: [...one.place, turn, input.random()] };
+  });
   keyed.sort((a, b) => {
     const at = a.key.findIndex((value, index) => value !== b.key[index]);
     return at < 0 ? 0 : (a.key[at] ?? 0) - (b.key[at] ?? 0);

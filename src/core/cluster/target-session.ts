@@ -38,7 +38,8 @@ export function isWriterTarget(target: TargetSessionAttrs): boolean {
 export function fitsTarget(bits: number, target: TargetSessionAttrs): boolean {
   const primary = hasAttribute(bits, 'primary');
   const standby = hasAttribute(bits, 'standby');
-  const readOnly = hasAttribute(bits, 'readOnlyByRecovery') || hasAttribute(bits, 'readOnlyByDefault');
+  const readOnly =
+    standby || hasAttribute(bits, 'readOnlyByRecovery') || hasAttribute(bits, 'readOnlyByDefault');
   switch (target) {
     case 'any':
     case 'prefer-standby':

@@ -57,14 +57,25 @@ export interface ClusterView {
   readonly primary: number | undefined;
 }
 
+/** An instance that claims to be primary and is not the one that is offered. */
+export interface Conflict {
+  readonly since: MonotonicMs;
+  /** How long its sessions are kept, once it is decided which instance is offered instead. */
+  readonly patienceMs: number;
+  /** When its sessions are ended; NEVER while nothing is decided, and once it is done. */
+  readonly dropAt: MonotonicMs;
+  /** An operator wants its sessions ended, whoever is offered. */
+  readonly ordered: boolean;
+  readonly dropped: boolean;
+}
+
 /** What is remembered from one picture to the next. */
 export interface ClusterMemory {
   /** Since when each instance has claimed to be primary without a break. */
   readonly primarySince: ReadonlyMap<number, MonotonicMs>;
-  /** Instances in conflict: since when, and when their sessions are ended (NEVER = already or not at all). */
-  readonly conflicts: ReadonlyMap<number, { readonly since: MonotonicMs; readonly dropAt: MonotonicMs }>;
+  readonly conflicts: ReadonlyMap<number, Conflict>;
   readonly foreign: ReadonlySet<number>;
-  /** The cluster's identifier; `firm` once a serving primary had it. 0 = not learned. */
+  /** The cluster's identifier; `firm` once it is settled (see learnReference). 0 = not learned. */
   readonly reference: bigint;
   readonly firm: boolean;
 }
@@ -79,7 +90,7 @@ export type ClusterEvent =
     }
   | { readonly type: 'conflictEnded'; readonly number: number }
   /** The sessions of this instance are to be ended now. */
-  | { readonly type: 'conflictExpired'; readonly number: number; readonly winner: number }
+  | { readonly type: 'conflictExpired'; readonly number: number; readonly winner: number | undefined }
   | {
       readonly type: 'foreign';
       readonly number: number;
@@ -110,7 +121,9 @@ function claimsPrimary(facts: InstanceFacts): boolean {
 
 /**
  * The identifier that this set belongs to: that of the serving primary, else of the majority, else
- * of the lowest number. Once a primary had it, it stays until it is forgotten on request.
+ * of the lowest number. It is settled once a primary serves and either more than half of the set agree or nobody is
+ * left to be heard, so that it does not depend on which link comes up first; then it stays until it is forgotten
+ * on request.
  */
 function learnReference(
   memory: ClusterMemory,
@@ -126,24 +139,29 @@ function learnReference(
     const id = one.attributes?.systemIdentifier ?? 0n;
     if (reference === 0n || votes(id) > votes(reference)) reference = id;
   }
-  return { reference, firm: claimants.length > 0 };
+  const heard = facts.every((one) => one.attributes !== undefined || one.health === 'lost');
+  const firm = claimants.length > 0 && (heard || votes(reference) * 2 > facts.length);
+  return { reference, firm };
 }
 
-/** Picks the primary among those that claim to be it, and the rest that stand in conflict with it. */
+/**
+ * Picks the primary among those that claim to be it, and the rest that stand in conflict with it. A stale claim is
+ * not offered beside a live one; where it is the better of the two, the live one is a primary of the past and is not
+ * offered either.
+ */
 function elect(
   claimants: readonly InstanceFacts[],
   primarySince: ReadonlyMap<number, MonotonicMs>,
   onConflict: OnConflict,
 ): { readonly winner: InstanceFacts | undefined; readonly losers: readonly InstanceFacts[] } {
-  // A stale claim counts only while no live instance claims to be primary.
-  const live = claimants.filter((one) => HEALTH_MEANING[one.health].linked && !one.dim);
-  const pool = live.length > 0 ? live : claimants;
+  const isLive = (one: InstanceFacts) => HEALTH_MEANING[one.health].linked && !one.dim;
   if (onConflict === 'none' && claimants.length > 1) return { winner: undefined, losers: claimants };
   const longer = (a: InstanceFacts, b: InstanceFacts) =>
     (primarySince.get(a.number) ?? NEVER) - (primarySince.get(b.number) ?? NEVER) || a.number - b.number;
   const newer = (a: InstanceFacts, b: InstanceFacts) =>
     (b.attributes?.timeline ?? 0) - (a.attributes?.timeline ?? 0) || longer(a, b);
-  const [winner] = [...pool].sort(onConflict === 'keep' ? longer : newer);
+  const [best] = [...claimants].sort(onConflict === 'keep' ? longer : newer);
+  const winner = best !== undefined && !isLive(best) && claimants.some(isLive) ? undefined : best;
   return { winner, losers: claimants.filter((one) => one !== winner) };
 }
 
@@ -187,7 +205,7 @@ export function drawView(
     claimants.map((one) => [one.number, memory.primarySince.get(one.number) ?? now]),
   );
   const { winner, losers } = elect(claimants, primarySince, options.onConflict);
-  const conflicts = new Map<number, { since: MonotonicMs; dropAt: MonotonicMs }>();
+  const conflicts = new Map<number, Conflict>();
   for (const loser of losers) {
     const known = memory.conflicts.get(loser.number);
     if (known === undefined) {
@@ -199,15 +217,20 @@ export function drawView(
         winnerTimeline: winner?.attributes?.timeline ?? 0,
       });
     }
-    const since = known?.since ?? now;
-    // An accidental promotion elsewhere must not evict everybody at once: who was up before is given time.
-    const wasUpBefore = memory.primarySince.has(loser.number);
-    let dropAt = known?.dropAt ?? since + (wasUpBefore ? options.conflictMs : 0);
-    if (winner !== undefined && now >= dropAt) {
-      events.push({ type: 'conflictExpired', number: loser.number, winner: winner.number });
-      dropAt = NEVER;
-    }
-    conflicts.set(loser.number, { since, dropAt });
+    const conflict = known ?? {
+      since: now,
+      // An accidental promotion elsewhere must not evict everybody at once: who was up before is given time.
+      patienceMs: memory.primarySince.has(loser.number) ? options.conflictMs : 0,
+      dropAt: NEVER,
+      ordered: false,
+      dropped: false,
+    };
+    const decided = conflict.ordered || winner !== undefined;
+    const dropAt = conflict.ordered ? now : conflict.since + conflict.patienceMs;
+    const due = !conflict.dropped && decided && now >= dropAt;
+    if (due) events.push({ type: 'conflictExpired', number: loser.number, winner: winner?.number });
+    const dropped = conflict.dropped || due;
+    conflicts.set(loser.number, { ...conflict, dropped, dropAt: decided && !dropped ? dropAt : NEVER });
   }
   for (const number of memory.conflicts.keys()) {
     if (!conflicts.has(number)) events.push({ type: 'conflictEnded', number });
@@ -228,7 +251,7 @@ export function drawView(
       position: told.position,
       systemIdentifier: told.systemIdentifier,
       serverVersionNum: told.serverVersionNum,
-      lagBytes: lagOf(one, winner),
+      lagBytes: foreign.has(one.number) ? undefined : lagOf(one, winner),
       rttMs: one.rttMs,
       conflict,
       foreign: foreign.has(one.number),
@@ -261,10 +284,8 @@ export function viewWakeAt(memory: ClusterMemory): MonotonicMs {
 export function expireConflict(memory: ClusterMemory, number: number, now: MonotonicMs): ClusterMemory {
   const known = memory.conflicts.get(number);
   if (known === undefined) return memory;
-  return {
-    ...memory,
-    conflicts: new Map([...memory.conflicts, [number, { since: known.since, dropAt: now }]]),
-  };
+  const ordered: Conflict = { ...known, ordered: true, dropAt: now };
+  return { ...memory, conflicts: new Map([...memory.conflicts, [number, ordered]]) };
 }
 
 /** The cluster's identity is learned afresh (after pg_upgrade, on request). */

@@ -46,6 +46,9 @@ export interface InstanceAttributes {
   readonly text: string;
 }
 
+/** Bits that conmgr adds to what a watchdog told. */
+export const CONMGR_BITS = ATTRIBUTE_BITS.stale | ATTRIBUTE_BITS.conflict;
+
 /** Whether a bit is set. */
 export function hasAttribute(bits: number, name: AttributeName): boolean {
   return (bits & ATTRIBUTE_BITS[name]) !== 0;

@@ -1,6 +1,6 @@
 /** Heartbeat messages <-> bytes, driven by the table in messages.ts. Pure; input is bounded by the framer. */
 import { Buffer } from 'node:buffer';
-import { INSTANCE_STATES, type InstanceAttributes } from './attributes.js';
+import { CONMGR_BITS, INSTANCE_STATES, type InstanceAttributes } from './attributes.js';
 import {
   FIELD_SIZES,
   FLAG_MUST_UNDERSTAND,
@@ -44,14 +44,28 @@ export function clipText(text: string, maxBytes: number = MAX_TEXT_BYTES): strin
   return bytes.subarray(0, end).toString('utf8');
 }
 
-/** Bytes of one message, length field included. Throws RangeError for a value that does not fit its field. */
+/** Text elements that fit behind the body: a frame never exceeds what every receiver takes, before WELCOME too. */
+function encodeTexts(
+  row: MessageRow,
+  values: Readonly<Record<string, unknown>>,
+  bodySize: number,
+): readonly (readonly [tag: number, bytes: Buffer])[] {
+  let room = FRAME_LIMITS.beforeWelcome - FRAME_LIMITS.min - bodySize;
+  return row.texts.flatMap(([name, tag]) => {
+    const limit = Math.min(MAX_TEXT_BYTES, Math.max(0, room - 4));
+    const bytes = Buffer.from(clipText(String(values[name] ?? ''), limit), 'utf8');
+    if (bytes.length === 0) return [];
+    room -= 4 + bytes.length;
+    return [[tag, bytes] as const];
+  });
+}
+
+/** Bytes of one message, length field included; texts that would exceed the frame are cut. Throws RangeError for a value that does not fit its field. */
 export function encodeHeartbeat(message: HeartbeatMessage): Buffer {
   const row: MessageRow = HEARTBEAT_MESSAGES[message.name];
   const values = message as unknown as Readonly<Record<string, number | bigint | string>>;
-  const texts = row.texts
-    .map(([name, tag]) => [tag, Buffer.from(clipText(String(values[name] ?? '')), 'utf8')] as const)
-    .filter(([, bytes]) => bytes.length > 0);
   const bodySize = row.body.reduce((size, [, type]) => size + FIELD_SIZES[type], 0);
+  const texts = row.texts.length === 0 ? [] : encodeTexts(row, values, bodySize);
   const textSize = texts.reduce((size, [, bytes]) => size + 4 + bytes.length, 0);
   const out = Buffer.alloc(4 + 2 + bodySize + textSize);
   out.writeUInt32BE(2 + bodySize + textSize, 0);
@@ -156,10 +170,10 @@ export function encodeAttributes(attributes: InstanceAttributes): HeartbeatMessa
   return { name: 'attr', ...rest, state: INSTANCE_STATES.indexOf(state) };
 }
 
-/** An ATTR message as attributes; a state number of a later version reads as 'unknown'. */
+/** An ATTR message as attributes; a state number of a later version reads as 'unknown', bits that are conmgr's are dropped. */
 export function decodeAttributes(message: HeartbeatMessageOf<'attr'>): InstanceAttributes {
-  const { name: _name, state, ...rest } = message;
-  return { ...rest, state: INSTANCE_STATES[state] ?? 'unknown' };
+  const { name: _name, state, bits, ...rest } = message;
+  return { ...rest, bits: bits & ~CONMGR_BITS, state: INSTANCE_STATES[state] ?? 'unknown' };
 }
 
 /** Highest version both ends speak, undefined when there is none. */
