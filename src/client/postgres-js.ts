@@ -1,0 +1,58 @@
+/**
+ * The helper for postgres.js' option `socket`: `postgres({ …, socket: cmSocket({ host, port }) })`. The driver
+ * authenticates and puts TLS over the socket itself; a loss destroys the socket, so that its queries reject.
+ */
+import { cmError } from './errors.js';
+import { type CmOptions, resolveOptions, type TargetOption } from './options.js';
+import { connectSqlSocket, type SqlSocket } from './sql-socket.js';
+
+/** What the helper takes; what is left out is taken from postgres.js' own options. */
+export interface CmSocketConfig extends CmOptions {
+  /** For asking and connecting together; default: postgres.js' connect_timeout. */
+  connectionTimeoutMillis?: number | undefined;
+}
+
+/** The parsed options that postgres.js calls its `socket` option with, as far as they are used here. */
+export interface PostgresJsOptions {
+  host?: readonly string[];
+  port?: readonly number[];
+  user?: string;
+  database?: string;
+  ssl?: unknown;
+  /** Seconds. */
+  connect_timeout?: number | null;
+  target_session_attrs?: string | null | undefined;
+  connection?: { readonly application_name?: unknown };
+}
+
+type Hosts = Pick<PostgresJsOptions, 'host' | 'port'>;
+
+/** Makes the function for the option `socket`. Throws CmError with SQLSTATE 22023 when an option is wrong. */
+export function cmSocket(config: CmSocketConfig = {}): (options: PostgresJsOptions) => Promise<SqlSocket> {
+  resolveOptions({ ...config });
+  const hostsOf = new WeakMap<PostgresJsOptions, Hosts>();
+  return async (options) => {
+    if (typeof options !== 'object') throw cmError('22023', 'notPostgresJs');
+    const hosts = hostsOf.get(options) ?? { host: options.host, port: options.port };
+    hostsOf.set(options, hosts as Hosts);
+    // While postgres.js knows a further host it swallows the error of this call and waits for ever.
+    if (options.host !== undefined && options.host.length > 1) options.host = options.host.slice(0, 1);
+    const target = options.target_session_attrs as TargetOption | null | undefined;
+    const timeoutMs = config.connectionTimeoutMillis ?? (options.connect_timeout ?? 0) * 1000;
+    const resolved = resolveOptions({
+      ...(config.host === undefined && config.service === undefined ? hosts : {}),
+      ...(target ? { target_session_attrs: target } : {}),
+      ...config,
+      connectionTimeoutMillis: timeoutMs,
+    });
+    return connectSqlSocket({
+      options: resolved,
+      identity: {
+        user: options.user,
+        database: options.database,
+        applicationName: String(options.connection?.application_name ?? ''),
+        tlsRequired: Boolean(options.ssl) && options.ssl !== 'prefer' && options.ssl !== 'allow',
+      },
+    });
+  };
+}
