@@ -6,7 +6,13 @@
  */
 import type { ClusterEvent, ClusterView } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
-import { type HealthEffect, type HealthEvent, stepHealth } from '../link/health.js';
+import {
+  HEALTH_MEANING,
+  type HealthEffect,
+  type HealthEvent,
+  healthWakeAt,
+  stepHealth,
+} from '../link/health.js';
 import { type LinkEffect, type LinkEvent, type LinkIdentity, linkWakeAt } from '../link/link.js';
 import { stepLink } from '../link/link-table.js';
 import type { Ask } from '../protocol/ask.js';
@@ -99,9 +105,10 @@ export class ConmgrCore {
     for (const instance of this.#set.tracked) {
       const due = linkWakeAt(instance.link);
       if (now >= due) this.#stepLink(instance, { type: 'woke', lateMs: now - due }, now);
-      if (now >= instance.wakeAt()) this.#stepHealth(instance, { type: 'woke' }, now);
+      if (now >= healthWakeAt(instance.health)) this.#stepHealth(instance, { type: 'woke' }, now);
     }
     this.#desk.refuseOverdue(now);
+    if (this.#stopping === 'smart' && this.sessions.size === 0) this.#end('stop', now);
     if (now >= this.#nextPingAt) {
       this.#nextPingAt = now + this.config.heartbeatIntervalMs;
       this.#desk.ping();
@@ -247,7 +254,6 @@ export class ConmgrCore {
       case 'reportUp':
         instance.graceMs = effect.watchdog.restartGraceMs;
         this.#out.log('linkUp', { ...params, peer: effect.address, software: effect.watchdog.software });
-        this.#stepHealth(instance, { type: 'linkUp' }, now);
         break;
       case 'reportAttributes':
         this.#told(instance, effect.attributes, now);
@@ -336,7 +342,10 @@ export class ConmgrCore {
     const params = this.#set.params(instance);
     const { state, bits, timeline, text } = attributes;
     const wasDim = instance.dim;
-    const changed = instance.tell(attributes, now);
+    const wasLost = instance.health.phase === 'lost';
+    const changed = instance.tell(attributes, wasLost, now);
+    // Not before: what was told on the link before this one must not pass for what is true now.
+    if (!HEALTH_MEANING[instance.health.phase].linked) this.#stepHealth(instance, { type: 'linkUp' }, now);
     if (instance.dim && !wasDim)
       this.#out.log('notInspected', { ...params, text: text === '' ? 'no reason given' : text });
     if (changed && !instance.dim)
@@ -388,7 +397,7 @@ export class ConmgrCore {
         const winner = known
           ? `${set.nameOf(event.winner)} on timeline ${event.winnerTimeline}`
           : 'another primary';
-        const offered = known ? set.nameOf(event.winner) : 'neither (on_conflict = none)';
+        const offered = known ? set.nameOf(event.winner) : 'none of them';
         this.#out.log('conflict', { ...params, timeline: event.timeline, winner, offered });
         break;
       }
@@ -400,7 +409,7 @@ export class ConmgrCore {
         const sessions = this.#desk.drop(
           event.number,
           'conflict with a newer primary',
-          `${winner} is the primary now`,
+          event.winner === undefined ? 'decided by an operator' : `${winner} is the primary now`,
         );
         this.#out.log('conflictExpired', { ...params, sessions, winner });
         break;

@@ -1,5 +1,6 @@
 /** Where applications are answered, placed, told and sent away. */
 import { chooseInstances, mustEvict } from '../cluster/choice.js';
+import type { TargetSessionAttrs } from '../cluster/target-session.js';
 import type { Member } from '../cluster/view.js';
 import type { Ask } from '../protocol/ask.js';
 import type { ByeKind, Candidate, DownReason } from '../protocol/first-phase.js';
@@ -18,7 +19,8 @@ export class SessionDesk {
   readonly #set: InstanceSet;
   readonly #out: Outbox;
   readonly #random: () => number;
-  #turn = 0;
+  /** Answers given for each target: those who ask for one must not take the turns of another. */
+  readonly #turns = new Map<TargetSessionAttrs, number>();
 
   constructor(set: InstanceSet, out: Outbox, random: () => number) {
     this.#set = set;
@@ -69,7 +71,7 @@ export class SessionDesk {
     const candidates = this.candidates(session.ask);
     const [first] = candidates;
     if (first === undefined) return false;
-    this.#turn += 1;
+    this.#turns.set(session.ask.target, (this.#turns.get(session.ask.target) ?? 0) + 1);
     this.sessions.settle(session, 'answered');
     this.sessions.assign(session, first.instance);
     this.#out.tell([session.id], hello, { kind: 'candidates', view: set.viewNumber, candidates });
@@ -99,7 +101,7 @@ export class SessionDesk {
       maxLagBytes: config.maxLagBytes,
       sessionsOf: (number) => this.sessions.countOf(number),
       random: this.#random,
-      turn: this.#turn,
+      turn: this.#turns.get(ask.target) ?? 0,
     });
     return chosen.flatMap(({ number, bits }) => {
       const instance = this.#set.get(number);

@@ -14,6 +14,7 @@ import {
   viewWakeAt,
 } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
+import { newHealth } from '../link/health.js';
 import type { LinkIdentity } from '../link/link.js';
 import type { MessageParams } from '../messages/message.js';
 import type { MonotonicMs } from '../time.js';
@@ -78,6 +79,8 @@ export class InstanceSet {
 
   /** Takes an instance out of the set; it is tracked until `departed`. */
   remove(instance: Instance): void {
+    // Its sessions go on without being watched, and its number may be another instance's soon.
+    instance.health = newHealth(instance.health.data.settings);
     this.#instances.delete(instance.number);
     this.#departing.set(instance.number, instance);
   }

@@ -66,10 +66,13 @@ export class Instance {
     };
   }
 
-  /** Takes what the watchdog told; returns whether anything but positions changed. */
-  tell(told: InstanceAttributes, now: MonotonicMs): boolean {
+  /**
+   * Takes what the watchdog told; returns whether anything but positions changed. `wasLost`: the instance was gone
+   * until now, so what was known of it has no worth.
+   */
+  tell(told: InstanceAttributes, wasLost: boolean, now: MonotonicMs): boolean {
     // A watchdog that cannot look inside must not make its instance unusable: the last knowledge stays, marked stale.
-    if (told.state === 'unknown' && this.attributes !== undefined) {
+    if (told.state === 'unknown' && this.attributes !== undefined && !wasLost) {
       const changed = !this.dim;
       this.dim = true;
       if (changed) this.note(told.text === '' ? 'watchdog cannot look into the instance' : told.text, now);
