@@ -10,10 +10,15 @@ import { hasAttribute } from '../protocol/attributes.js';
 export const TARGETS = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 export type TargetSessionAttrs = (typeof TARGETS)[number];
 
-/** Other spellings, lower case. `primary` stands above: for libpq it means "not in recovery". */
-const SYNONYMS: Readonly<Record<string, TargetSessionAttrs>> = {
+/** pgjdbc's spellings, lower case. Its `primary` stands above: for libpq that means "not in recovery". */
+export const TARGET_SYNONYMS: Readonly<Record<string, TargetSessionAttrs>> = {
   secondary: 'standby',
   prefersecondary: 'prefer-standby',
+};
+
+/** Spellings of pgjdbc that have no meaning here, and why. */
+export const TARGET_REFUSALS: Readonly<Record<string, string>> = {
+  preferprimary: '"preferPrimary" is not supported with a connection manager',
 };
 
 /** The canonical name, or why there is none (a sentence for DETAIL). Letter case does not matter. */
@@ -21,12 +26,16 @@ export function parseTarget(
   text: string,
 ): { readonly target: TargetSessionAttrs } | { readonly refusal: string } {
   const word = text.toLowerCase();
-  const target = TARGETS.find((name) => name === word) ?? SYNONYMS[word];
+  // Words come from the network: only what the tables themselves hold counts, not what objects inherit.
+  const target = TARGETS.find((name) => name === word) ?? own(TARGET_SYNONYMS, word);
   if (target !== undefined) return { target };
-  if (word === 'preferprimary') {
-    return { refusal: 'preferPrimary cannot be used with a connection manager.' };
-  }
+  const refusal = own(TARGET_REFUSALS, word);
+  if (refusal !== undefined) return { refusal: `${refusal}.` };
   return { refusal: `Known values are ${TARGETS.join(', ')} (and secondary, preferSecondary).` };
+}
+
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
 /** Whether a target asks for the one instance that takes writes. */

@@ -3,6 +3,7 @@
  * the pieces that both tables of conmgr.conf are made of.
  */
 
+import { TARGET_REFUSALS, TARGET_SYNONYMS, TARGETS } from '../cluster/target-session.js';
 import { host, ipAddress } from './host-types.js';
 import type { ParameterTable, ValuesOf } from './parameter.js';
 import type { InstanceConfig } from './types.js';
@@ -25,13 +26,7 @@ export const LATER_CONSTANT = { applies: 'restart', availability: 'later' } as c
 export const LATER_RELOADABLE = { applies: 'reload', availability: 'later' } as const;
 
 /** What libpq takes for target_session_attrs, and pgjdbc's words for the same. */
-export const targetSessionAttrs = oneOf(
-  ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
-  {
-    synonyms: { secondary: 'standby', prefersecondary: 'prefer-standby' },
-    refused: { preferprimary: '"preferPrimary" is not supported with a connection manager' },
-  },
-);
+export const targetSessionAttrs = oneOf(TARGETS, { synonyms: TARGET_SYNONYMS, refused: TARGET_REFUSALS });
 
 /** Parameters of one instance; each name ends in the instance's number. */
 export const INSTANCE_PARAMETERS = {

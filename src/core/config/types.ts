@@ -5,6 +5,7 @@
  * file used, enums have their canonical spelling, and no value breaks a rule between parameters.
  */
 
+import type { TargetSessionAttrs } from '../cluster/target-session.js';
 import type { Level } from '../messages/message.js';
 
 /** Where messages go. */
@@ -43,15 +44,6 @@ export interface InstanceConfig {
   backendPort: number;
   watchdogPort: number;
 }
-
-/** What an application may ask of the server it gets, as libpq names it. */
-export type TargetSessionAttrs =
-  | 'any'
-  | 'read-write'
-  | 'read-only'
-  | 'primary'
-  | 'standby'
-  | 'prefer-standby';
 
 /** Which sessions are ended when their server's role no longer fits. */
 export type EvictOnRoleChange = 'off' | 'writers' | 'all';
