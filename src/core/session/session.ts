@@ -39,6 +39,8 @@ export const DEPARTURES = [
   'stop',
   /** Goodbye: its host shuts down. */
   'hostShutdown',
+  /** Goodbye: this instance has left the configuration of the conmgr. */
+  'released',
   /** A newer connection of the same conmgr took its place. */
   'replaced',
 ] as const;
@@ -289,10 +291,10 @@ export function grantTime(data: SessionData, lateMs: number, now: MonotonicMs): 
   };
 }
 
-/** A goodbye of the peer in the terms of the terminator. Every reason that is no restart is a stop. */
+/** A goodbye of the peer in the terms of the terminator. A reason that only a watchdog gives counts as a stop. */
 export function departureOf(message: HeartbeatMessageOf<'goodbye'>): Departure {
   const reason = goodbyeReason(message.reason);
-  return reason === 'restart' || reason === 'hostShutdown' ? reason : 'stop';
+  return reason === 'limit' || reason === 'instanceStopping' ? 'stop' : reason;
 }
 
 /** A link that was up is no more; the effects close the connection first. */

@@ -54,6 +54,12 @@ export const DEPARTURE_VERDICTS: Readonly<Record<Departure, DepartureRow>> = {
     words: 'was closed for a violation of the protocol',
     why: 'A peer that misbehaves loses its own connection and no more.',
   },
+  released: {
+    any: 'spare',
+    lost: 'spare',
+    words: 'was closed because conmgr no longer monitors this instance',
+    why: 'The conmgr runs on and only its configuration has changed; its sessions are told, not ended.',
+  },
   replaced: {
     any: 'spare',
     lost: 'spare',
