@@ -108,6 +108,7 @@ export class Daemon {
     for (const address of this.#listener.addresses)
       log.write(CONMGR_MESSAGES.listening, { address, port: config.port });
     this.#run(this.#core.start(this.#now()));
+    this.#pingManager();
   }
 
   /** The whole truth at this moment. */
@@ -307,6 +308,17 @@ export class Daemon {
     const up = instances.filter((instance) => instance.link.phase === 'up').length;
     const primary = this.#core.view.primary;
     return `primary ${primary === undefined ? 'none' : `instance ${primary}`}, ${up} of ${instances.length} links up, ${this.#core.sessions.size} applications`;
+  }
+
+  /** WATCHDOG=1, sent by the loop that does the work: a loop that hangs sends none. */
+  #pingManager(): void {
+    const { notifier, clock } = this.#options;
+    const intervalMs = notifier.watchdogIntervalMs;
+    if (intervalMs === undefined) return;
+    notifier.watchdogPing();
+    clock.setTimer(intervalMs, () => {
+      if (!this.#ended) setImmediate(() => this.#pingManager());
+    });
   }
 
   async #finish(): Promise<void> {

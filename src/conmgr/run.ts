@@ -12,8 +12,8 @@ import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { backgroundClock, systemClock } from '../io/clock.js';
 import { lockDirectory } from '../io/directory-lock.js';
-import { assertNotRoot, newBootId, readConmgrId } from '../io/identity.js';
-import { countOpenDescriptors, openFilesLimit } from '../io/limits.js';
+import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
+import { descriptorLimit, openDescriptors } from '../io/limits.js';
 import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
 import { createNotifier } from '../io/notify.js';
 import { openControl } from './control.js';
@@ -22,6 +22,8 @@ import { CONFIG_FILE, openDirectory, readConfigFile } from './directory.js';
 
 /** EX_SOFTWARE of sysexits.h: a mistake in the program. */
 const EX_SOFTWARE = 70;
+/** Stands for "unlimited". */
+const LARGEST_LIMIT = 2_147_483_647;
 
 /** Name of the program and its version, as told to watchdogs and applications. */
 export interface Software {
@@ -61,7 +63,7 @@ async function start(
   log: Logger,
   exit: (status: number) => void,
 ): Promise<void> {
-  assertNotRoot('conmgr');
+  assertNotRoot('conmgr', 'conmgr@DIRECTORY.service');
   const real = await openDirectory(directory).catch((error: Error) => {
     throw new MessageError(CONMGR_MESSAGES.unreadableDirectory, { directory, reason: error.message });
   });
@@ -78,9 +80,13 @@ async function start(
       { cause: error },
     );
   });
-  const notifier = createNotifier(process.env);
+  const notifier = createNotifier(process.env, { clock: backgroundClock });
+  const { id, kept } = conmgrIdentity(real);
+  if (kept !== undefined) {
+    log.write(PROCESS_MESSAGES.machineIdMissing, { machineIdFile: '/etc/machine-id', ...kept });
+  }
   const identity = {
-    conmgrId: await readConmgrId(real, log),
+    conmgrId: id,
     bootId: newBootId(),
     software: `${software.name} ${software.version}`,
     label: `${hostname()}:${real}`,
@@ -102,7 +108,7 @@ async function start(
     log,
     notifier,
     descriptorLimit: limit,
-    openDescriptors: countOpenDescriptors,
+    openDescriptors: () => knownOr(openDescriptors, log, 0),
     exit: (status) => {
       void control.close().finally(() => {
         lock.release();
@@ -141,9 +147,23 @@ async function configure(directory: string, log: Logger): Promise<ConmgrConfig> 
   return config;
 }
 
+/** A figure of this process, or `otherwise` with a WARNING where /proc does not tell. */
+function knownOr(read: () => number, log: Logger, otherwise: number): number {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof MessageError)) throw error;
+    log.write(error.spec, error.params);
+    return otherwise;
+  }
+}
+
 /** Compares the documented figure with what the process really has; returns the limit. */
 function preflight(config: ConmgrConfig, log: Logger): number {
-  const limit = openFilesLimit();
+  const limit = Math.min(
+    LARGEST_LIMIT,
+    knownOr(() => descriptorLimit().soft, log, LARGEST_LIMIT),
+  );
   const instances = config.instances.length;
   const { figure } = conmgrDescriptors(instances, config.maxConnections);
   if (limit < figure) {
