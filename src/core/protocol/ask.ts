@@ -144,6 +144,11 @@ export function encodeAsk(ask: Ask): string {
   if (ask.exclude.length > 0) words.push(`exclude=${ask.exclude.join(',')}`);
   if (ask.attach !== undefined) words.push(`attach=${ask.attach}`);
   if (ask.ping) words.push('ping=1');
-  if (ask.app !== '') words.push(`app=${encodeURIComponent([...ask.app].slice(0, 20).join(''))}`);
+  // Half a surrogate pair has no UTF-8 form.
+  const app = [...ask.app]
+    .slice(0, 20)
+    .join('')
+    .replace(/\p{Surrogate}/gu, '\ufffd');
+  if (app !== '') words.push(`app=${encodeURIComponent(app)}`);
   return words.join(' ');
 }
