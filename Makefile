@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: build check test test-unit test-integration clean help
+.PHONY: demo build check test test-unit test-integration bench clean help
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
@@ -29,6 +29,12 @@ test-unit: $(INSTALLED) ## the tests that start no server
 
 test-integration: $(INSTALLED) ## the tests of the built programs against PostgreSQL
 	@$(RUN) tests integration
+
+demo: $(INSTALLED)
+	@$(RUN) demo
+
+bench: $(INSTALLED)
+	@$(RUN) bench
 
 clean: ## remove everything that was built or installed
 	rm -rf dist build node_modules
