@@ -93,7 +93,7 @@ export function splitConnectionString(text: string): SplitConnectionString {
   const hosts: string[] = [];
   const ports: string[] = [];
   for (const part of parts) {
-    const spec = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(part);
+    const spec = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/s.exec(part);
     if (spec === null) {
       throw new OptionProblem(CLIENT_MESSAGES.badConnectionString, {
         why: `"${part}" is not a host with an optional port`,
