@@ -120,6 +120,14 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
   row({
     from: ['resolving'],
     on: 'resolved',
+    to: 'connecting',
+    why: 'A name that has lost its addresses is no better than one that cannot be resolved.',
+    when: (data) => data.lastGoodAddress !== undefined,
+    act: (data, _event, now) => tryNext({ ...data, untried: [data.lastGoodAddress ?? ''] }, now),
+  }),
+  row({
+    from: ['resolving'],
+    on: 'resolved',
     to: 'waiting',
     why: 'A name without addresses cannot be reached.',
     act: (data, _event, now) => fail(data, 'host name has no address', now),
