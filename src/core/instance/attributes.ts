@@ -173,6 +173,14 @@ export const INSTANCE_RULES: readonly Rule[] = [
     text: refusal,
   },
   {
+    why: 'A postmaster that was up and says that it is starting restarts its backends after the crash of one.',
+    when: (facts) => facts.row !== undefined && (status(facts) === 'starting' || status(facts) === 'standby'),
+    state: 'recovering',
+    role: true,
+    bits: RECOVERING,
+    text: () => 'the database system is in recovery mode',
+  },
+  {
     why: 'The postmaster says itself that it is starting.',
     when: (facts) => status(facts) === 'starting' || status(facts) === 'standby',
     state: 'starting',

@@ -1,0 +1,156 @@
+/** One heartbeat link as the watchdog runs it: a framed socket, the machine of core/session, one timer. */
+import type { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { normaliseIp } from '../core/config/address.js';
+import { agreedFrameLimit } from '../core/protocol/codec.js';
+import { FRAME_LIMITS, type HeartbeatMessageOf } from '../core/protocol/messages.js';
+import {
+  isLive,
+  newSession,
+  type SessionData,
+  type SessionEffect,
+  type SessionEvent,
+  type SessionPhase,
+  type SessionState,
+  sessionWakeAt,
+  type Telling,
+} from '../core/session/session.js';
+import { stepSession } from '../core/session/session-table.js';
+import { BEATS_BEFORE_KILL } from '../core/terminator/verdict.js';
+import { type Clock, type MonotonicMs, NEVER, type TimerHandle } from '../core/time.js';
+import { FramedSocket } from '../io/tcp-frames.js';
+
+/** What a link needs of, and tells, its owner. */
+export interface LinkOwner {
+  readonly clock: Clock;
+  readonly telling: () => Telling;
+  /** The ATTR of the present telling, encoded. */
+  readonly attributes: () => Buffer;
+  /** Everything that is not about the socket itself. */
+  readonly report: (link: Link, effect: ReportEffect) => void;
+  /** The link has had as many BEATs as its loss needs to count. */
+  readonly proven: (link: Link) => void;
+  /** The connection is gone; nothing follows. */
+  readonly closed: (link: Link) => void;
+}
+
+export type ReportEffect = Exclude<
+  SessionEffect,
+  { do: 'send' } | { do: 'sendAttributes' } | { do: 'end' } | { do: 'destroy' }
+>;
+
+export class Link {
+  /** Normalised. */
+  readonly address: string;
+  readonly port: number;
+  /** Another conmgr with the same identity tried to connect from elsewhere. */
+  disputed = false;
+  readonly #owner: LinkOwner;
+  readonly #socket: FramedSocket;
+  #state: SessionState;
+  #timer: TimerHandle | undefined;
+  /** Moment the timer is set for. */
+  #armedFor: MonotonicMs = NEVER;
+
+  constructor(socket: Socket, owner: LinkOwner) {
+    this.#owner = owner;
+    this.address = normaliseIp(socket.remoteAddress ?? '');
+    this.port = socket.remotePort ?? 0;
+    this.#state = newSession(owner.clock.monotonicMs());
+    this.#socket = new FramedSocket(socket, {
+      message: (message) => this.step({ type: 'received', message }),
+      violated: (text) => this.step({ type: 'violated', text }),
+      closed: (text) => {
+        this.step({ type: 'closed', text });
+        this.#timer?.cancel();
+        owner.closed(this);
+      },
+    });
+    this.#arm();
+  }
+
+  get phase(): SessionPhase {
+    return this.#state.phase;
+  }
+
+  get data(): SessionData {
+    return this.#state.data;
+  }
+
+  get hello(): HeartbeatMessageOf<'hello'> | undefined {
+    return this.#state.data.hello;
+  }
+
+  /** For people: what the conmgr calls itself, or its identity. */
+  get label(): string {
+    const { hello } = this;
+    const name = hello?.label ?? '';
+    return `conmgr ${name === '' ? (hello?.conmgrId.slice(0, 8) ?? 'unknown') : name}`;
+  }
+
+  /** Address and port, as in log lines. */
+  get peer(): string {
+    return this.address.includes(':') ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
+  }
+
+  isLive(now: MonotonicMs): boolean {
+    return isLive(this.#state, now);
+  }
+
+  step(event: SessionEvent): void {
+    const { beats } = this.#state.data;
+    const { state, effects } = stepSession(this.#state, event, this.#owner.clock.monotonicMs());
+    this.#state = state;
+    for (const effect of effects) this.#carryOut(effect);
+    if (state.data.beats === BEATS_BEFORE_KILL && beats < BEATS_BEFORE_KILL) this.#owner.proven(this);
+    this.#arm();
+  }
+
+  /** Closes without a word. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #carryOut(effect: SessionEffect): void {
+    switch (effect.do) {
+      case 'send':
+        if (effect.message.name === 'welcome') this.#socket.setLimit(agreedFrameLimit(FRAME_LIMITS.max));
+        this.#socket.send(effect.message);
+        return;
+      case 'sendAttributes':
+        this.#socket.sendEncoded(this.#owner.attributes());
+        return;
+      case 'end':
+        this.#socket.end();
+        return;
+      case 'destroy':
+        this.#socket.destroy();
+        return;
+      default:
+        this.#owner.report(this, effect);
+    }
+  }
+
+  /** A packet only moves deadlines away, so the timer is set anew only when it would be too late. */
+  #arm(): void {
+    const dueAt = sessionWakeAt(this.#state);
+    if (dueAt >= this.#armedFor) return;
+    const { clock } = this.#owner;
+    this.#timer?.cancel();
+    this.#armedFor = dueAt;
+    this.#timer = clock.setTimer(dueAt - clock.monotonicMs(), () => this.#wake(dueAt));
+  }
+
+  #wake(dueAt: MonotonicMs): void {
+    const now = this.#owner.clock.monotonicMs();
+    this.#armedFor = NEVER;
+    const lateMs = now - dueAt;
+    const wake = (): void => {
+      this.step({ type: 'woke', lateMs, telling: this.#owner.telling() });
+      this.#arm();
+    };
+    // What has arrived meanwhile is read before anybody is declared silent.
+    if (this.phase === 'up' && now < this.data.silentAt) wake();
+    else setImmediate(wake);
+  }
+}

@@ -1,0 +1,276 @@
+/** All heartbeat links of the watchdog: accepts them, tells them apart, tells them what the instance is. */
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { cidrContains, normaliseIp, parseIp } from '../core/config/address.js';
+import type { Cidr } from '../core/config/types.js';
+import type { Log } from '../core/messages/message.js';
+import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
+import type { InstanceAttributes } from '../core/protocol/attributes.js';
+import { encodeAttributes, encodeHeartbeat } from '../core/protocol/codec.js';
+import { FRAME_LIMITS, type GoodbyeReason, type HeartbeatMessageOf } from '../core/protocol/messages.js';
+import { judgeHello, REFUSAL_RETRY_MS } from '../core/session/admission.js';
+import { type Departure, reject, type Telling } from '../core/session/session.js';
+import { DEPARTURE_VERDICTS } from '../core/terminator/verdict.js';
+import type { Clock } from '../core/time.js';
+import { Link, type LinkOwner, type ReportEffect } from './link.js';
+
+/** Connections without HELLO at a time, and of one address. */
+const MOST_HALF_OPEN = 32;
+const MOST_HALF_OPEN_OF_ADDRESS = 4;
+/** Links told of a change in one go; between two goes packets flow. */
+const SLICE = 200;
+
+export interface LinksOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly software: string;
+  readonly bootId: string;
+  readonly maxLinks: () => number;
+  readonly restartGraceMs: () => number;
+  /** undefined: everybody may connect. */
+  readonly allowedClients: () => readonly Cidr[] | undefined;
+  /** Called after a link came up; returns BEATs of the same conmgr's link before. */
+  readonly onUp: (link: Link) => void;
+  readonly priorBeats: (conmgrId: string, address: string) => number;
+  /** A link that was up has gone. */
+  readonly onGone: (link: Link, departure: Departure, text: string) => void;
+  /** What is remembered over a restart, or shown, has changed. */
+  readonly onChange: () => void;
+}
+
+export class Links {
+  readonly #options: LinksOptions;
+  readonly #owner: LinkOwner;
+  /** In the order of acceptance. */
+  readonly #halfOpen = new Set<Link>();
+  readonly #up = new Set<Link>();
+  readonly #byConmgr = new Map<string, Set<Link>>();
+  readonly #byAddress = new Map<string, Set<Link>>();
+  readonly #leaving = new Set<Link>();
+  #attributes: InstanceAttributes;
+  #encoded: Buffer = Buffer.alloc(0);
+  #telling: Telling = { serial: 0, version: 0 };
+  #stopping: { readonly text: string } | undefined;
+  #onAllLeft: () => void = () => {};
+
+  constructor(options: LinksOptions, attributes: InstanceAttributes) {
+    this.#options = options;
+    this.#attributes = attributes;
+    this.#owner = {
+      clock: options.clock,
+      telling: () => this.#telling,
+      attributes: () => this.#encoded,
+      report: (link, effect) => this.#report(link, effect),
+      proven: () => options.onChange(),
+      closed: (link) => this.#closed(link),
+    };
+    this.#take(attributes);
+  }
+
+  /** Links that are up. */
+  get up(): ReadonlySet<Link> {
+    return this.#up;
+  }
+
+  /** Whether a conmgr is connected from an address and has sent a packet within its own time-out. */
+  isAlive(address: string): boolean {
+    const now = this.#options.clock.monotonicMs();
+    return [...(this.#byAddress.get(address) ?? [])].some((link) => link.isLive(now));
+  }
+
+  isAllowed(address: string): boolean {
+    const ranges = this.#options.allowedClients();
+    if (ranges === undefined) return true;
+    const ip = parseIp(address);
+    return ip !== undefined && ranges.some((range) => cidrContains(range, ip));
+  }
+
+  accept(socket: Socket): void {
+    const address = normaliseIp(socket.remoteAddress ?? '');
+    if (!this.isAllowed(address)) {
+      this.#turnAway(socket, address);
+      return;
+    }
+    const link = new Link(socket, this.#owner);
+    this.#halfOpen.add(link);
+    this.#dropSurplus(link);
+  }
+
+  /** New attributes; a change goes to all links at once, positions go with each link's next BEAT. */
+  tell(attributes: InstanceAttributes, changed: boolean): void {
+    this.#take(attributes);
+    if (changed) this.#broadcast([...this.#up]);
+  }
+
+  /** Says goodbye to everybody; resolves when all have read it or their time is up. */
+  stop(reason: GoodbyeReason, text: string): Promise<void> {
+    const retryAfterMs = reason === 'restart' ? this.#options.restartGraceMs() : 0;
+    this.#stopping = { text };
+    const event = { type: 'stop', reason, retryAfterMs, text } as const;
+    for (const link of this.#up) this.#leaving.add(link);
+    for (const link of [...this.#halfOpen, ...this.#up]) link.step(event);
+    return new Promise((resolve) => {
+      this.#onAllLeft = resolve;
+      if (this.#leaving.size === 0) resolve();
+    });
+  }
+
+  #take(attributes: InstanceAttributes): void {
+    this.#attributes = attributes;
+    this.#encoded = encodeHeartbeat(encodeAttributes(attributes));
+    this.#telling = { serial: this.#telling.serial + 1, version: attributes.version };
+  }
+
+  #broadcast(links: readonly Link[]): void {
+    const telling = this.#telling;
+    for (const link of links.slice(0, SLICE)) {
+      if (link.data.told.serial < telling.serial) link.step({ type: 'changed', telling: this.#telling });
+    }
+    if (links.length > SLICE) setImmediate(() => this.#broadcast(links.slice(SLICE)));
+  }
+
+  /** Who may not connect takes no place among the connections that wait for HELLO. */
+  #turnAway(socket: Socket, address: string): void {
+    const text = `${address} is not in watchdog.allowed_clients`;
+    socket.on('error', () => {});
+    socket.end(encodeHeartbeat(reject('notAllowed', REFUSAL_RETRY_MS, text)));
+    socket.resume();
+    socket.setTimeout(1000, () => socket.destroy());
+    this.#options.log.write(WATCHDOG_MESSAGES.linkRefused, { peer: address, reason: text });
+  }
+
+  /** The oldest goes, so that whoever holds connections without a word cannot keep a conmgr out. */
+  #dropSurplus({ address }: Link): void {
+    const ofAddress = [...this.#halfOpen].filter((link) => link.address === address);
+    const victim =
+      ofAddress.length > MOST_HALF_OPEN_OF_ADDRESS
+        ? ofAddress[0]
+        : this.#halfOpen.size > MOST_HALF_OPEN
+          ? [...this.#halfOpen][0]
+          : undefined;
+    if (victim === undefined) return;
+    this.#halfOpen.delete(victim);
+    victim.destroy();
+    this.#options.log.write(WATCHDOG_MESSAGES.halfOpenDropped, { peer: victim.peer });
+  }
+
+  #report(link: Link, effect: ReportEffect): void {
+    const { log } = this.#options;
+    const names = { peer: link.peer, label: link.label };
+    switch (effect.do) {
+      case 'judge':
+        this.#judge(link, effect.hello);
+        return;
+      case 'reportUp': {
+        const { intervalMs, timeoutMs, hello } = link.data;
+        const software = hello?.software === '' ? 'unknown software' : hello?.software;
+        log.write(WATCHDOG_MESSAGES.linkUp, { ...names, intervalMs, timeoutMs, software });
+        this.#options.onUp(link);
+        this.#options.onChange();
+        return;
+      }
+      case 'reportRefused':
+        log.write(WATCHDOG_MESSAGES.linkRefused, { peer: link.peer, reason: effect.text });
+        return;
+      case 'reportStray':
+        log.write(WATCHDOG_MESSAGES.stray, { peer: link.peer, reason: effect.text });
+        return;
+      case 'reportGone': {
+        this.#forget(link);
+        const { words } = DEPARTURE_VERDICTS[effect.departure];
+        const reason = effect.text === '' ? 'no reason given' : effect.text;
+        log.write(WATCHDOG_MESSAGES.linkGone, { ...names, words, reason });
+        this.#options.onGone(link, effect.departure, effect.text);
+        this.#options.onChange();
+        return;
+      }
+      case 'reportRetimed': {
+        const { intervalMs, timeoutMs } = link.data;
+        log.write(WATCHDOG_MESSAGES.linkRetimed, { ...names, intervalMs, timeoutMs });
+        this.#options.onChange();
+        return;
+      }
+      case 'reportDoubt':
+        log.write(WATCHDOG_MESSAGES.linkDoubt, { ...names, lateMs: effect.lateMs });
+        return;
+    }
+  }
+
+  #judge(link: Link, hello: HeartbeatMessageOf<'hello'>): void {
+    this.#halfOpen.delete(link);
+    const namesakes = [...(this.#byConmgr.get(hello.conmgrId) ?? [])];
+    const admission = judgeHello(
+      hello,
+      link.address,
+      namesakes.map((key) => ({ key, address: key.address })),
+      {
+        stopping: this.#stopping !== undefined,
+        links: this.#up.size,
+        maxLinks: this.#options.maxLinks(),
+        systemIdentifier: this.#attributes.systemIdentifier,
+      },
+    );
+    if (!admission.admit) {
+      for (const disputed of admission.disputes) disputed.disputed = true;
+      const { code, retryAfterMs, text } = admission;
+      link.step({ type: 'refused', code, retryAfterMs, text });
+      return;
+    }
+    const priorBeats = Math.max(
+      this.#options.priorBeats(hello.conmgrId, link.address),
+      ...admission.replaces.map((old) => old.data.beats),
+    );
+    for (const old of admission.replaces) old.step({ type: 'replaced', text: `by ${link.peer}` });
+    this.#remember(link, hello);
+    link.step({
+      type: 'admitted',
+      welcome: this.#welcome(hello, admission.version),
+      telling: this.#telling,
+      priorBeats,
+    });
+  }
+
+  #welcome(hello: HeartbeatMessageOf<'hello'>, version: number): HeartbeatMessageOf<'welcome'> {
+    return {
+      name: 'welcome',
+      version,
+      intervalMs: hello.intervalMs,
+      timeoutMs: hello.timeoutMs,
+      restartGraceMs: this.#options.restartGraceMs(),
+      bootId: this.#options.bootId,
+      systemIdentifier: this.#attributes.systemIdentifier,
+      maxFrame: FRAME_LIMITS.max,
+      software: this.#options.software,
+    };
+  }
+
+  #remember(link: Link, { conmgrId }: HeartbeatMessageOf<'hello'>): void {
+    this.#up.add(link);
+    addTo(this.#byConmgr, conmgrId, link);
+    addTo(this.#byAddress, link.address, link);
+  }
+
+  #forget(link: Link): void {
+    if (!this.#up.delete(link)) return;
+    removeFrom(this.#byConmgr, link.hello?.conmgrId ?? '', link);
+    removeFrom(this.#byAddress, link.address, link);
+  }
+
+  #closed(link: Link): void {
+    this.#halfOpen.delete(link);
+    this.#forget(link);
+    if (this.#leaving.delete(link) && this.#leaving.size === 0) this.#onAllLeft();
+  }
+}
+
+function addTo(map: Map<string, Set<Link>>, key: string, link: Link): void {
+  const links = map.get(key);
+  if (links === undefined) map.set(key, new Set([link]));
+  else links.add(link);
+}
+
+function removeFrom(map: Map<string, Set<Link>>, key: string, link: Link): void {
+  const links = map.get(key);
+  links?.delete(link);
+  if (links?.size === 0) map.delete(key);
+}

@@ -1,0 +1,106 @@
+/**
+ * What the watchdog remembers over its own restart: the links that were up and the losses that were not dealt with.
+ * A conmgr that dies while the watchdog is being restarted would otherwise never be noticed.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Log } from '../core/messages/message.js';
+import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
+import type { Clock, TimerHandle } from '../core/time.js';
+import { readJsonFile, replaceFile } from '../io/json-file.js';
+import type { LostLink } from './terminator.js';
+
+/** The file is written at most this often. */
+const WRITE_INTERVAL_MS = 1000;
+const FORMAT_VERSION = 1;
+/** More are not taken from a file. */
+const MOST_LINKS = 100_000;
+
+export interface Memory {
+  readonly paused: boolean;
+  readonly links: readonly LostLink[];
+}
+
+export const EMPTY_MEMORY: Memory = { paused: false, links: [] };
+
+/** This start of the kernel: after another one no session of before is left. */
+export async function kernelBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+}
+
+/** Reads the file; empty when there is none, when it makes no sense, or when the machine was started since. */
+export async function recall(path: string, bootId: string): Promise<Memory> {
+  const value = (await readJsonFile(path)) as Partial<Record<string, unknown>> | undefined | null;
+  if (typeof value !== 'object' || value === null || value['version'] !== FORMAT_VERSION) return EMPTY_MEMORY;
+  const paused = value['paused'] === true;
+  const links = value['links'];
+  if (value['kernelBootId'] !== bootId || !Array.isArray(links)) return { paused, links: [] };
+  return { paused, links: links.slice(0, MOST_LINKS).flatMap(readLink) };
+}
+
+function readLink(value: unknown): LostLink[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const { conmgrId, address, label, timeoutMs, beats } = value as Record<string, unknown>;
+  const texts = [conmgrId, address, label].every((text) => typeof text === 'string');
+  const numbers = [timeoutMs, beats].every((number) => typeof number === 'number' && Number.isFinite(number));
+  return texts && numbers ? [{ conmgrId, address, label, timeoutMs, beats } as LostLink] : [];
+}
+
+/** Writes the file a moment after something has changed. */
+export class MemoryFile {
+  readonly #path: string;
+  readonly #kernelBootId: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #present: () => Memory;
+  #timer: TimerHandle | undefined;
+  #written = '';
+  #writing: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: {
+    readonly path: string;
+    readonly kernelBootId: string;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly present: () => Memory;
+  }) {
+    this.#path = options.path;
+    this.#kernelBootId = options.kernelBootId;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#present = options.present;
+  }
+
+  changed(): void {
+    if (this.#closed) return;
+    this.#timer ??= this.#clock.setTimer(WRITE_INTERVAL_MS, () => {
+      this.#timer = undefined;
+      void this.#write(this.#present());
+    });
+  }
+
+  /** Writes a last time. */
+  async close(last: Memory): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#write(last);
+  }
+
+  #write({ paused, links }: Memory): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      const text = `${JSON.stringify({ version: FORMAT_VERSION, kernelBootId: this.#kernelBootId, paused, links })}\n`;
+      if (text === this.#written) return;
+      try {
+        await replaceFile(this.#path, text);
+        this.#written = text;
+      } catch (error) {
+        this.#log.write(WATCHDOG_MESSAGES.notWritable, {
+          file: this.#path,
+          reason: (error as Error).message,
+          consequence: 'Links are not remembered over a restart of the watchdog',
+        });
+      }
+    });
+    return this.#writing;
+  }
+}
