@@ -29,6 +29,16 @@ for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies', '
     );
   }
 }
+// An npm that cannot reach a package for another platform leaves it out, and then nobody can run npm ci.
+for (const [where, entry] of Object.entries(locked.packages)) {
+  for (const name of Object.keys(entry.optionalDependencies ?? {})) {
+    const known = [`${where}/node_modules/${name}`, `node_modules/${name}`].some(
+      (path) => path in locked.packages,
+    );
+    if (!known)
+      problems.push(`package-lock.json: lacks ${name}, which ${where || 'conmgr'} has on other platforms`);
+  }
+}
 
 for (const path of treeFiles().filter((file) => /-versions\.json$/.test(file))) {
   const text = textOf(path);

@@ -141,7 +141,7 @@ describe('the check of the manifest', () => {
       }),
       'package-lock.json': JSON.stringify({
         version: '0.9.0',
-        packages: { '': {}, 'node_modules/b': { resolved: 'x' } },
+        packages: { '': {}, 'node_modules/b': { resolved: 'x', optionalDependencies: { e: '1' } } },
       }).replace('"resolved":"x"', '"resolved": "https://example.org/b.tgz"'),
       'test/x-versions.json': '{ "1": "1.2" }',
     });
@@ -150,6 +150,7 @@ describe('the check of the manifest', () => {
       "package-lock.json:1: names a host; install with this tree's .npmrc",
       "package-lock.json: version 0.9.0 is not package.json's 1.0.0",
       'package-lock.json: devDependencies are not those of package.json; run npm install --ignore-scripts',
+      'package-lock.json: lacks e, which node_modules/b has on other platforms',
       'test/x-versions.json:1: 1.2 is not an exact version',
     ]);
   });
