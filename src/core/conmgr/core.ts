@@ -44,6 +44,8 @@ export class ConmgrCore {
   #stopping: 'no' | 'smart' | 'ending' = 'no';
   /** Sessions told by the dropSessions that comes just before its report. */
   #droppedCount = 0;
+  /** A link or the health of an instance has entered another phase, which status shows. */
+  #moved = false;
 
   constructor(config: ConmgrConfig, options: ConmgrCoreOptions) {
     this.#set = new InstanceSet(config, options.identity);
@@ -229,6 +231,7 @@ export class ConmgrCore {
 
   #stepLink(instance: Instance, event: LinkEvent, now: MonotonicMs): void {
     const { state, effects } = stepLink(instance.link, event, now);
+    if (state.phase !== instance.link.phase) this.#moved = true;
     instance.link = state;
     for (const effect of effects) this.#linkEffect(instance, effect, now);
     if (state.phase !== 'stopped' || !this.#set.departed(instance)) return;
@@ -294,7 +297,10 @@ export class ConmgrCore {
     const before = instance.health.phase;
     const { state, effects } = stepHealth(instance.health, event, now);
     instance.health = state;
-    if (state.phase !== before) instance.note(state.data.reason, now);
+    if (state.phase !== before) {
+      instance.note(state.data.reason, now);
+      this.#moved = true;
+    }
     for (const effect of effects) this.#healthEffect(instance, effect);
     if (before === 'lost' && state.phase === 'monitored')
       this.#out.log('instanceBack', this.#set.params(instance));
@@ -373,10 +379,9 @@ export class ConmgrCore {
       }
     }
     for (const event of events) this.#clusterEvent(event);
-    if (changed) {
-      this.#desk.answerWaiting();
-      this.#out.push({ do: 'changed' });
-    }
+    if (changed) this.#desk.answerWaiting();
+    if (changed || this.#moved) this.#out.push({ do: 'changed' });
+    this.#moved = false;
     this.#expectCluster(now);
     if (
       this.#stopping === 'ending' &&
