@@ -43,6 +43,6 @@ export function mayRead(account: Account | undefined, path: string): boolean {
     if (!allows(at, 1)) return false;
     if (at === dirname(at)) break;
   }
-  const { mode } = statSync(path);
-  return allows(path, (mode & 0o111) === 0 ? 4 : 5);
+  const stat = statSync(path);
+  return allows(path, stat.isDirectory() || (stat.mode & 0o111) !== 0 ? 5 : 4);
 }

@@ -104,8 +104,8 @@ async function runInTree(
     placePackages(root, run.directory, packages);
 
     if (packages.has('conmgr') || sources.includes('test/support/programs.ts')) {
-      await Promise.all([buildPrograms(), buildClient()]);
-      placeGenerated(root, run.directory, 'dist');
+      const dist = join(run.directory, 'dist');
+      await Promise.all([buildPrograms(join(dist, 'bin')), buildClient(join(dist, 'client'))]);
     }
     if (pgBin === undefined && sources.includes('test/support/postgres-binaries.ts')) {
       const majors = entries.includes(REPORTER) ? postgresMajors() : [SHOWN_MAJOR];

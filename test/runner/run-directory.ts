@@ -5,7 +5,7 @@
  *
  *     <run>/…                    the files of the tree
  *     <run>/build/…              the bundled tests, the PostgreSQL servers
- *     <run>/dist, node_modules   the built programs, the packages the tests import
+ *     <run>/dist, node_modules   the programs, built for the run; the packages the tests import
  *
  * Beside it stands the only place the run may write to, its TMPDIR and HOME: in memory where there is enough, because
  * every test server begins with a copy of a data directory of 40 MB.
@@ -80,7 +80,7 @@ export function placeTree(root: string, run: string): void {
   }
 }
 
-/** Puts `dist`, or a directory below `build`, into the run under the same name. */
+/** Puts a directory below `build` into the run under the same name. */
 export function placeGenerated(root: string, run: string, name: string): void {
   place(join(root, name), join(run, name), linkReadable);
 }
@@ -114,7 +114,9 @@ export function placeProgram(run: string, program: string, account: Account | un
 type PlaceFile = (source: string, goal: string, mode: number) => void;
 
 function place(source: string, goal: string, placeFile: PlaceFile): void {
-  const stat = lstatSync(source);
+  const stat = lstatSync(source, { throwIfNoEntry: false });
+  // An editor's temporary file, gone since its directory was read.
+  if (stat === undefined) return;
   if (stat.isSymbolicLink()) {
     symlinkSync(readlinkSync(source), goal);
   } else if (stat.isDirectory()) {
