@@ -93,4 +93,4 @@ for (const path of files.filter((file) => isCode(file) || file.endsWith('.md')))
   }
 }
 
-report(problems);
+report([...new Set(problems)]);
