@@ -1,7 +1,8 @@
 /**
  * A PostgreSQL data directory as the file system and the process table show it; works while the instance is down.
  */
-import { open, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { open, readdir, readlink, realpath, stat } from 'node:fs/promises';
+import { endianness } from 'node:os';
 import { join } from 'node:path';
 import type { PostmasterFact } from '../core/instance/attributes.js';
 import { newestTimeline } from '../core/instance/check-row.js';
@@ -100,12 +101,24 @@ export async function readNewestTimeline(path: string): Promise<number> {
   return newestTimeline(await readdir(join(path, 'pg_wal')).catch(() => []));
 }
 
-/** Soft limit of open files of a process; undefined where it cannot be read. */
-export async function openFilesLimit(pid: number): Promise<number | undefined> {
-  const text = await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '');
-  const limit = /^Max open files\s+(\d+|unlimited)/m.exec(text)?.[1];
-  if (limit === undefined) return undefined;
-  return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
+/**
+ * Identity of the cluster, from the first octets of pg_control (PostgreSQL src/include/catalog/pg_control.h,
+ * ControlFileData.system_identifier, in the byte order of the machine); 0 where it cannot be read. It does not change
+ * in the life of a data directory.
+ */
+export async function readSystemIdentifier(path: string): Promise<bigint> {
+  try {
+    const file = await open(join(path, 'global/pg_control'), 'r');
+    try {
+      const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(8), length: 8 });
+      if (bytesRead < 8) return 0n;
+      return endianness() === 'LE' ? buffer.readBigUInt64LE() : buffer.readBigUInt64BE();
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return 0n;
+  }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

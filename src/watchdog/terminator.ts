@@ -104,8 +104,9 @@ export class Terminator {
   }
 
   /** A link known before a restart of the watchdog: it counts as timed out unless the conmgr comes back. */
-  remember(link: LostLink): void {
+  remember(link: LostLink, standing: Standing): void {
     const { log, config } = this.#options;
+    if (reasonAgainst(standing) !== undefined) return;
     const graceMs = Math.max(link.timeoutMs, config().restartGraceMs);
     const names = { peer: link.address, label: link.label, seconds: graceMs / 1000 };
     log.write(TERMINATOR_MESSAGES.lossFromBefore, names);
@@ -135,18 +136,20 @@ export class Terminator {
     this.#options.onChange();
   }
 
-  /** A conmgr has connected. Returns the BEATs its lost link had had, if it was one of the losses. */
-  linkUp(conmgrId: string, address: string): number {
-    let beats = 0;
+  /** BEATs that the lost link of a conmgr had had, if it is among the losses: it goes on where it was. */
+  priorBeats(conmgrId: string, address: string): number {
+    return [...this.#losses]
+      .filter(({ link }) => link.conmgrId === conmgrId && link.address === address)
+      .reduce((most, { link }) => Math.max(most, link.beats), 0);
+  }
+
+  /** A conmgr has connected. */
+  linkUp(conmgrId: string, address: string): void {
     for (const loss of [...this.#losses]) {
-      if (loss.link.conmgrId === conmgrId) {
-        if (loss.link.address === address) beats = Math.max(beats, loss.link.beats);
-        this.#step(loss, { type: 'back' });
-      }
+      if (loss.link.conmgrId === conmgrId) this.#step(loss, { type: 'back' });
       if (loss.link.address === address) this.#step(loss, { type: 'addressBack' });
     }
     this.#survey.add(address);
-    return beats;
   }
 
   /** There is an SQL connection again. */

@@ -120,6 +120,18 @@ export const WATCHDOG_MESSAGES = {
     everyMs: 0,
   },
 
+  unexpected: {
+    code: 'CM2012',
+    level: 'PANIC',
+    text: 'unexpected error: {reason}',
+    detail: '{lines}',
+    hint: 'Please report this with the lines above.',
+    cause: 'A mistake in the program. It ends, and systemd starts it again; links are remembered meanwhile.',
+    cure: 'Report it.',
+    exit: 70,
+    everyMs: 0,
+  },
+
   // Settings
   settingsUnreadable: {
     code: 'CM2020',

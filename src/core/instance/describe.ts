@@ -1,0 +1,14 @@
+/** An instance in words, for log lines and systemctl status. */
+import { hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
+
+/** `primary, timeline 3, accepting connections`. */
+export function describeInstance({ bits, timeline, text }: InstanceAttributes): string {
+  const words = [
+    hasAttribute(bits, 'primary') ? 'primary' : hasAttribute(bits, 'standby') ? 'standby' : 'role unknown',
+    ...(timeline === 0 ? [] : [`timeline ${timeline}`]),
+    hasAttribute(bits, 'accepting') ? 'accepting connections' : 'not accepting connections',
+    ...(hasAttribute(bits, 'readOnlyByDefault') ? ['read-only by default'] : []),
+    ...(text === '' ? [] : [text]),
+  ];
+  return words.join(', ');
+}

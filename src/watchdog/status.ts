@@ -1,0 +1,83 @@
+/** The status that cm_ctl shows. */
+import type { WatchdogConfig } from '../core/config/types.js';
+import { type LinkStatus, WATCHDOG_STATUS_VERSION, type WatchdogStatus } from '../core/control/watchdog.js';
+import { formatPosition } from '../core/instance/position.js';
+import { attributeNames, type InstanceAttributes } from '../core/protocol/attributes.js';
+import { reasonAgainst } from '../core/terminator/verdict.js';
+import type { MonotonicMs, WallMs } from '../core/time.js';
+import type { Link } from './link.js';
+import type { Terminator } from './terminator.js';
+
+export interface StatusSource {
+  readonly software: string;
+  readonly dataDirectory: string;
+  readonly stopping: boolean;
+  readonly startedAt: WallMs;
+  readonly port: number;
+  readonly listenAddresses: readonly string[];
+  readonly config: WatchdogConfig;
+  readonly maxLinks: number;
+  readonly attributes: InstanceAttributes;
+  readonly changedAt: WallMs;
+  readonly links: readonly Link[];
+  readonly isAllowed: (address: string) => boolean;
+  readonly terminator: Terminator;
+  readonly findings: readonly string[];
+  readonly now: MonotonicMs;
+  readonly wall: WallMs;
+}
+
+export function statusReport(source: StatusSource): WatchdogStatus {
+  const { config, attributes, terminator } = source;
+  return {
+    statusVersion: WATCHDOG_STATUS_VERSION,
+    software: source.software,
+    pid: process.pid,
+    dataDirectory: source.dataDirectory,
+    state: source.stopping ? 'stopping' : 'running',
+    startedAt: source.startedAt,
+    now: source.wall,
+    port: source.port,
+    listenAddresses: source.listenAddresses,
+    closed: config.closed ?? null,
+    maxLinks: source.maxLinks,
+    instance: {
+      state: attributes.state,
+      attributes: attributeNames(attributes.bits),
+      timeline: attributes.timeline,
+      position: formatPosition(attributes.position),
+      serverVersionNum: attributes.serverVersionNum,
+      systemIdentifier: String(attributes.systemIdentifier),
+      text: attributes.text,
+      changedAt: source.changedAt,
+    },
+    links: source.links.map((link) => linkStatus(link, source)),
+    losses: terminator.status(),
+    terminator: {
+      on: config.terminateOn,
+      paused: terminator.paused,
+      excludeReplication: config.excludeReplication,
+      ended: terminator.ended,
+    },
+    findings: source.findings,
+  };
+}
+
+function linkStatus(link: Link, { now, wall, isAllowed }: StatusSource): LinkStatus {
+  const { address, data, hello, disputed } = link;
+  const standing = { welcomed: true, beats: data.beats, allowed: isAllowed(address), disputed };
+  return {
+    address,
+    port: link.port,
+    conmgrId: hello?.conmgrId ?? '',
+    label: hello?.label ?? '',
+    software: hello?.software ?? '',
+    intervalMs: data.intervalMs,
+    timeoutMs: data.timeoutMs,
+    connectedAt: Math.round(wall - (now - data.upSince)),
+    lastPacketAgeMs: Math.round(now - data.lastReceivedAt),
+    rttMs: data.rttMs ?? null,
+    packetsReceived: data.packetsReceived,
+    spared: reasonAgainst(standing) ?? '',
+  };
+}

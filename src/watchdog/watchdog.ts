@@ -1,0 +1,341 @@
+/** The watchdog put together: settings, port, links, instance, terminator. */
+import { join } from 'node:path';
+import { diffWatchdogConfig } from '../core/config/resolve-watchdog.js';
+import { WATCHDOG_FILES, type WatchdogStatus } from '../core/control/watchdog.js';
+import { describeInstance } from '../core/instance/describe.js';
+import { MessageError } from '../core/messages/message-error.js';
+import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
+import type { InstanceAttributes } from '../core/protocol/attributes.js';
+import type { Departure } from '../core/session/session.js';
+import type { Clock, TimerHandle } from '../core/time.js';
+import type { DataDirectory } from '../io/data-directory.js';
+import type { Logger } from '../io/log/logger.js';
+import type { Notifier } from '../io/notify.js';
+import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
+import { InstanceMonitor } from './instance-monitor.js';
+import type { Link } from './link.js';
+import { Links } from './links.js';
+import { type Memory, MemoryFile } from './memory.js';
+import { checkPostmasterLimit, linksAllowed, RightsCheck } from './preflight.js';
+import { loadSettings, type Settings } from './settings.js';
+import { statusReport } from './status.js';
+import { type StopSignal, stopReason } from './stop-reason.js';
+import { type LostLink, Terminator } from './terminator.js';
+
+/** Settings that could not be read are tried again this often. */
+const SETTINGS_RETRY_MS = 10_000;
+/** systemd hears of the number of links at most this often. */
+const STATUS_INTERVAL_MS = 500;
+/** Goodbyes may take this long. */
+const GOODBYE_LIMIT_MS = 1500;
+
+export interface WatchdogOptions {
+  readonly directory: DataDirectory;
+  readonly settings: Settings;
+  readonly systemIdentifier: bigint;
+  readonly software: string;
+  readonly bootId: string;
+  readonly kernelBootId: string;
+  /** What was known before a restart. */
+  readonly memory: Memory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly notifier: Notifier;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export class Watchdog {
+  readonly terminator: Terminator;
+  readonly #options: WatchdogOptions;
+  readonly #links: Links;
+  readonly #monitor: InstanceMonitor;
+  readonly #memory: MemoryFile;
+  readonly #rights: RightsCheck;
+  readonly #startedAt: number;
+  #settings: Settings;
+  #maxLinks: number;
+  #listener: Listener | undefined;
+  #changedAt: number;
+  #stopping: Promise<void> | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+  #retry: TimerHandle | undefined;
+  #statusTimer: TimerHandle | undefined;
+
+  constructor(options: WatchdogOptions) {
+    const { directory, clock, log, settings } = options;
+    this.#options = options;
+    this.#settings = settings;
+    this.#startedAt = clock.wallMs();
+    this.#changedAt = this.#startedAt;
+    this.#maxLinks = linksAllowed(this.#wantedLinks(settings), log);
+    this.#rights = new RightsCheck(log);
+    this.#monitor = new InstanceMonitor({
+      directory,
+      clock,
+      log,
+      env: options.env,
+      systemIdentifier: options.systemIdentifier,
+      timing: () => {
+        const { checkAttrIntervalMs, probeIntervalMs, probeTimeoutMs } = this.#settings.config;
+        return { checkMs: checkAttrIntervalMs, intervalMs: probeIntervalMs, timeoutMs: probeTimeoutMs };
+      },
+      onAttributes: (attributes, changed) => this.#onAttributes(attributes, changed),
+      onConnected: (session, { pid }) => {
+        const { serverVersionNum } = this.#monitor.attributes;
+        this.#rights.look(session, serverVersionNum).catch(() => {});
+        const { maxFilesPerProcess } = this.#settings;
+        checkPostmasterLimit(pid, maxFilesPerProcess, this.#wantedLinks(this.#settings), log);
+        this.terminator.connected();
+      },
+    });
+    this.terminator = new Terminator({
+      clock,
+      log,
+      config: () => this.#settings.config,
+      session: () => this.#monitor.connections.get('terminator'),
+      ownPids: () => this.#monitor.connections.pids,
+      otherLink: (address) => this.#links.isAlive(address),
+      authenticationTimeoutMs: () => this.#settings.authenticationTimeoutMs,
+      onChange: () => this.#changed(),
+    });
+    this.#links = new Links(
+      {
+        clock,
+        log,
+        software: options.software,
+        bootId: options.bootId,
+        maxLinks: () => this.#maxLinks,
+        restartGraceMs: () => this.#settings.config.restartGraceMs,
+        allowedClients: () => this.#settings.config.allowedClients,
+        priorBeats: (conmgrId, address) => this.terminator.priorBeats(conmgrId, address),
+        onUp: (link) => this.terminator.linkUp(link.hello?.conmgrId ?? '', link.address),
+        onGone: (link, departure, text) => this.#onGone(link, departure, text),
+        onChange: () => this.#changed(),
+      },
+      this.#monitor.attributes,
+    );
+    this.#memory = new MemoryFile({
+      path: join(directory.path, WATCHDOG_FILES.directory, WATCHDOG_FILES.state),
+      kernelBootId: options.kernelBootId,
+      clock,
+      log,
+      present: () => this.#present(),
+    });
+  }
+
+  /** Listens, then watches. Rejects with MessageError when the port cannot be had. */
+  async start(): Promise<void> {
+    const { memory, notifier } = this.#options;
+    await this.#openPort();
+    this.#reportUnreadable();
+    this.terminator.restorePause(memory.paused);
+    for (const link of memory.links) {
+      const { beats, address } = link;
+      const allowed = this.#links.isAllowed(address);
+      this.terminator.remember(link, { welcomed: true, beats, allowed, disputed: false });
+    }
+    notifier.ready(this.#statusText());
+    this.#ping();
+    await this.#monitor.start();
+  }
+
+  /** Reads the settings again; what can be changed takes effect. */
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  /** Says goodbye and ends everything; resolves when that is done. */
+  stop(signal: StopSignal): Promise<void> {
+    this.#stopping ??= this.#stop(signal);
+    return this.#stopping;
+  }
+
+  status(): WatchdogStatus {
+    const { directory, software, clock } = this.#options;
+    const { unreadable } = this.#settings;
+    return statusReport({
+      software,
+      dataDirectory: directory.path,
+      stopping: this.#stopping !== undefined,
+      startedAt: this.#startedAt,
+      port: this.#listener?.port ?? 0,
+      listenAddresses: this.#listener?.addresses ?? [],
+      config: this.#settings.config,
+      maxLinks: this.#maxLinks,
+      attributes: this.#monitor.attributes,
+      changedAt: this.#changedAt,
+      links: [...this.#links.up],
+      isAllowed: (address) => this.#links.isAllowed(address),
+      terminator: this.terminator,
+      findings: [
+        ...this.#rights.texts,
+        ...(unreadable === undefined ? [] : [`settings could not be read: ${unreadable.reason}`]),
+      ],
+      now: clock.monotonicMs(),
+      wall: clock.wallMs(),
+    });
+  }
+
+  async #openPort(): Promise<void> {
+    const { log } = this.#options;
+    const { config, listenAddresses } = this.#settings;
+    if (config.closed !== undefined) {
+      log.write(WATCHDOG_MESSAGES.portClosed, { reason: config.closed });
+      return;
+    }
+    const addresses = config.listenAddresses ?? listenAddresses;
+    if (addresses.length === 0) {
+      log.write(WATCHDOG_MESSAGES.noAddress);
+      return;
+    }
+    const { port } = config;
+    try {
+      this.#listener = await listen({
+        addresses,
+        port,
+        onConnection: (socket) => this.#links.accept(socket),
+      });
+    } catch (error) {
+      if (!(error instanceof ListenError)) throw error;
+      const reason = error.failures.map(({ address, text }) => `${address}: ${text}`).join('; ');
+      throw new MessageError(WATCHDOG_MESSAGES.cannotListen, { port, reason }, { cause: error });
+    }
+    for (const address of this.#listener.addresses) log.write(WATCHDOG_MESSAGES.listening, { address, port });
+    for (const { address, text } of this.#listener.missing) {
+      log.write(WATCHDOG_MESSAGES.addressMissing, { address, reason: text });
+    }
+  }
+
+  async #reload(): Promise<void> {
+    const { directory, log, notifier } = this.#options;
+    if (this.#stopping !== undefined) return;
+    notifier.reloading();
+    const before = this.#settings;
+    const next = await loadSettings(directory);
+    const { reloadable, needsRestart } = diffWatchdogConfig(before.config, next.config);
+    const { port, listenAddresses } = this.#listener === undefined ? next.config : before.config;
+    this.#settings = { ...next, config: { ...next.config, port, listenAddresses } };
+    log.reconfigure(next.config.log);
+    for (const { spec, params } of next.problems) log.write(spec, params);
+    this.#reportUnreadable();
+    this.#maxLinks = linksAllowed(this.#wantedLinks(next), log);
+    log.write(WATCHDOG_MESSAGES.reloaded, { changed: reloadable.join(', ') || 'nothing changed' });
+    for (const name of this.#listener === undefined ? [] : needsRestart) {
+      log.write(WATCHDOG_MESSAGES.needsRestart, { name });
+    }
+    await this.#openOrClose();
+    void this.#monitor.lookNow();
+    notifier.ready(this.#statusText());
+  }
+
+  /** The port follows a security value that has become wrong or was mended. */
+  async #openOrClose(): Promise<void> {
+    const { log } = this.#options;
+    const { closed } = this.#settings.config;
+    if (closed !== undefined && this.#listener !== undefined) {
+      log.write(WATCHDOG_MESSAGES.portClosed, { reason: closed });
+      const listener = this.#listener;
+      this.#listener = undefined;
+      await listener.close();
+    } else if (this.#listener === undefined) {
+      await this.#openPort().catch((error: unknown) => {
+        if (!(error instanceof MessageError)) throw error;
+        log.write(WATCHDOG_MESSAGES.portClosed, { reason: error.message });
+      });
+    }
+  }
+
+  #reportUnreadable(): void {
+    const { directory, log, clock } = this.#options;
+    const { unreadable } = this.#settings;
+    this.#retry?.cancel();
+    if (unreadable === undefined) return;
+    log.write(WATCHDOG_MESSAGES.settingsUnreadable, { ...unreadable, directory: directory.path });
+    this.#retry = clock.setTimer(SETTINGS_RETRY_MS, () => void this.reload());
+  }
+
+  async #stop(signal: StopSignal): Promise<void> {
+    const { log, notifier, clock } = this.#options;
+    const reason = stopReason(signal);
+    notifier.stopping();
+    log.write(WATCHDOG_MESSAGES.stopping, { signal, reason });
+    this.#retry?.cancel();
+    this.#statusTimer?.cancel();
+    const known = this.#present();
+    this.terminator.stop();
+    await this.#listener?.close();
+    const text = reason === 'restart' ? 'the watchdog is being restarted' : 'the watchdog was stopped';
+    await Promise.race([
+      this.#links.stop(reason, text),
+      new Promise<void>((resolve) => clock.setTimer(GOODBYE_LIMIT_MS, resolve)),
+    ]);
+    // After a stop nobody is watched; only a restart goes on where it was.
+    await this.#memory.close(reason === 'restart' ? known : { ...known, links: [] });
+    await this.#monitor.stop();
+  }
+
+  #onAttributes(attributes: InstanceAttributes, changed: boolean): void {
+    this.#links.tell(attributes, changed);
+    if (!changed) return;
+    const { clock, log } = this.#options;
+    this.#changedAt = clock.wallMs();
+    log.write(WATCHDOG_MESSAGES.instanceChanged, {
+      state: attributes.state,
+      facts: describeInstance(attributes),
+    });
+    if (attributes.state === 'down') this.terminator.instanceDown();
+    this.#statusSoon();
+  }
+
+  #onGone(link: Link, departure: Departure, text: string): void {
+    if (this.#stopping !== undefined) return;
+    const { beats } = link.data;
+    const standing = {
+      welcomed: true,
+      beats,
+      allowed: this.#links.isAllowed(link.address),
+      disputed: link.disputed,
+    };
+    this.terminator.lost(lostLink(link), standing, departure, text);
+  }
+
+  #present(): Memory {
+    const up = [...this.#links.up].filter((link) => !link.disputed).map(lostLink);
+    return { paused: this.terminator.paused, links: [...up, ...this.terminator.pending] };
+  }
+
+  #wantedLinks({ config, maxConnections }: Settings): number {
+    return config.maxHeartbeatConnections ?? maxConnections;
+  }
+
+  #changed(): void {
+    if (this.#stopping !== undefined) return;
+    this.#memory.changed();
+    this.#statusSoon();
+  }
+
+  #statusSoon(): void {
+    this.#statusTimer ??= this.#options.clock.setTimer(STATUS_INTERVAL_MS, () => {
+      this.#statusTimer = undefined;
+      if (this.#stopping === undefined) this.#options.notifier.status(this.#statusText());
+    });
+  }
+
+  #statusText(): string {
+    const { attributes } = this.#monitor;
+    return `instance ${attributes.state} (${describeInstance(attributes)}); heartbeat links: ${this.#links.up.size}`;
+  }
+
+  #ping(): void {
+    const { notifier, clock } = this.#options;
+    const intervalMs = notifier.watchdogIntervalMs;
+    if (intervalMs === undefined) return;
+    notifier.watchdogPing();
+    clock.setTimer(intervalMs, () => this.#ping());
+  }
+}
+
+function lostLink({ hello, address, label, data }: Link): LostLink {
+  return { conmgrId: hello?.conmgrId ?? '', address, label, timeoutMs: data.timeoutMs, beats: data.beats };
+}
