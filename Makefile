@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo build check test test-unit test-integration bench clean help
+.PHONY: demo build check test test-unit test-integration bench clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
@@ -43,7 +43,9 @@ dist/.built: $(INSTALLED) $(SOURCES)
 	@node packaging/bundle.mjs
 	@touch $@
 
-$(INSTALLED): package-lock.json
-	@sh packaging/require-node.sh
+$(INSTALLED): package-lock.json | toolchain
 	npm ci --ignore-scripts --include=dev
 	@touch $@
+
+toolchain:
+	@sh packaging/require-toolchain.sh

@@ -89,6 +89,9 @@ async function runInTree(
 ): Promise<number> {
   const account = testAccount(env);
   const pgBin = env['PG_BIN'];
+  if (pgBin !== undefined && !existsSync(join(pgBin, 'initdb'))) {
+    throw new Refusal(`PG_BIN=${pgBin}: there is no initdb`);
+  }
   if (pgBin !== undefined && !mayRead(account, join(pgBin, 'postgres'))) {
     throw new Refusal(`PG_BIN=${pgBin}: ${account?.name ?? 'you'} cannot run the postgres there`);
   }
