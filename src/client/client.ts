@@ -103,11 +103,8 @@ export class CmClient extends pg.Client {
     const pgClient = internals(this);
     if (client instanceof CmClient && client.#endpoint !== undefined) {
       this.#useEndpoint(client.#endpoint);
-      pgClient.connection = this.#newConnection({
-        endpoint: client.#endpoint,
-        accept: 'any',
-        admit: () => {},
-      });
+      const purpose = { endpoint: client.#endpoint, accept: 'any', admit: () => {} } as const;
+      pgClient.connection = this.#newConnection(purpose).passOn();
     }
     base.cancel.call(this, client, query);
   }

@@ -64,6 +64,12 @@ export class SqlConnection extends Base {
     super.connect(port, host);
   }
 
+  /** For a connection that carries no session, only a cancel request: everything is passed on. */
+  passOn(): this {
+    this.#phase = 'ready';
+    return this;
+  }
+
   /** This attempt failed or was given up: its stream is closed and it is never heard of again. */
   retire(): void {
     if (this.#phase === 'retired') return;

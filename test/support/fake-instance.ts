@@ -24,6 +24,8 @@ export interface InstanceBehaviour {
   onUnknownOption: 'server' | 'ignore' | 'choke';
   /** Wants the password "secret" in clear text. */
   wantsPassword: boolean;
+  /** Takes a start-up packet and never answers. */
+  silent: boolean;
   /** Speaks TLS. */
   tls: boolean;
 }
@@ -35,6 +37,7 @@ const DEFAULTS: InstanceBehaviour = {
   refusal: undefined,
   onUnknownOption: 'server',
   wantsPassword: false,
+  silent: false,
   tls: false,
 };
 
@@ -137,6 +140,7 @@ export class FakeInstance {
     const { behaviour } = this;
     const serverName = (tls as { servername?: string | false } | undefined)?.servername || undefined;
     this.startups.push({ params, overTls: tls !== undefined, serverName });
+    if (behaviour.silent) return;
     const unknown = [...params.keys()].filter((name) => name.startsWith('_pq_.'));
     const refuse = (sqlState: string, message: string) =>
       stream.end(encodeErrorResponse({ severity: 'FATAL', sqlState, message }));
