@@ -13,5 +13,5 @@ export type {
 } from './options.js';
 export { CmPool } from './pool.js';
 export { type CmSocketConfig, cmSocket, type PostgresJsOptions } from './postgres-js.js';
-export type { SqlSocket } from './sql-socket.js';
+
 export { type CmStream, cmStream } from './stream.js';

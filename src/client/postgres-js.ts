@@ -2,9 +2,10 @@
  * The helper for postgres.js' option `socket`: `postgres({ …, socket: cmSocket({ host, port }) })`. The driver
  * authenticates and puts TLS over the socket itself; a loss destroys the socket, so that its queries reject.
  */
-import { cmError } from './errors.js';
+import { Duplex } from 'node:stream';
+import { asError, cmError } from './errors.js';
 import { type CmOptions, resolveOptions, type TargetOption } from './options.js';
-import { connectSqlSocket, type SqlSocket } from './sql-socket.js';
+import { connectSqlSocket } from './sql-socket.js';
 
 /** What the helper takes; what is left out is taken from postgres.js' own options. */
 export interface CmSocketConfig extends CmOptions {
@@ -28,7 +29,7 @@ export interface PostgresJsOptions {
 type Hosts = Pick<PostgresJsOptions, 'host' | 'port'>;
 
 /** Makes the function for the option `socket`. Throws CmError with SQLSTATE 22023 when an option is wrong. */
-export function cmSocket(config: CmSocketConfig = {}): (options: PostgresJsOptions) => Promise<SqlSocket> {
+export function cmSocket(config: CmSocketConfig = {}): (options: PostgresJsOptions) => Promise<Duplex> {
   resolveOptions({ ...config });
   const hostsOf = new WeakMap<PostgresJsOptions, Hosts>();
   return async (options) => {
@@ -45,7 +46,7 @@ export function cmSocket(config: CmSocketConfig = {}): (options: PostgresJsOptio
       ...config,
       connectionTimeoutMillis: timeoutMs,
     });
-    return connectSqlSocket({
+    const connected = connectSqlSocket({
       options: resolved,
       identity: {
         user: options.user,
@@ -54,5 +55,16 @@ export function cmSocket(config: CmSocketConfig = {}): (options: PostgresJsOptio
         tlsRequired: Boolean(options.ssl) && options.ssl !== 'prefer' && options.ssl !== 'allow',
       },
     });
+    return connected.catch((error: unknown) => failingStream(asError(error)));
   };
+}
+
+/**
+ * postgres.js loses a connection of its pool for ever when its `socket` function rejects; a socket that fails and
+ * closes it takes as it should.
+ */
+function failingStream(error: Error): Duplex {
+  const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, callback) => callback() });
+  setImmediate(() => stream.destroy(error));
+  return stream;
 }
