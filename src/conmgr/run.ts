@@ -11,6 +11,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { backgroundClock, systemClock } from '../io/clock.js';
+import { CONFIG_FILE, openDirectory, readConfigFile } from '../io/conmgr-directory.js';
 import { lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
 import { descriptorLimit, openDescriptors } from '../io/limits.js';
@@ -18,7 +19,6 @@ import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
 import { createNotifier } from '../io/notify.js';
 import { openControl } from './control.js';
 import { Daemon } from './daemon.js';
-import { CONFIG_FILE, openDirectory, readConfigFile } from './directory.js';
 
 /** EX_SOFTWARE of sysexits.h: a mistake in the program. */
 const EX_SOFTWARE = 70;
