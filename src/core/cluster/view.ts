@@ -165,6 +165,13 @@ function elect(
   return { winner, losers: claimants.filter((one) => one !== winner) };
 }
 
+/** Whether an instance, in whatever role, was up in a picture. */
+function wasUp(view: ClusterView, number: number): boolean {
+  return view.members.some(
+    (one) => one.number === number && one.state === 'up' && HEALTH_MEANING[one.health].offered,
+  );
+}
+
 /** Lag of a standby: the primary's last told position minus its replay position. */
 function lagOf(facts: InstanceFacts, primary: InstanceFacts | undefined): bigint | undefined {
   const own = facts.attributes;
@@ -220,7 +227,7 @@ export function drawView(
     const conflict = known ?? {
       since: now,
       // An accidental promotion elsewhere must not evict everybody at once: who was up before is given time.
-      patienceMs: memory.primarySince.has(loser.number) ? options.conflictMs : 0,
+      patienceMs: wasUp(before, loser.number) ? options.conflictMs : 0,
       dropAt: NEVER,
       ordered: false,
       dropped: false,
