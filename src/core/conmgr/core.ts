@@ -352,9 +352,9 @@ export class ConmgrCore {
     const changed = instance.tell(attributes, wasLost, now);
     // Not before: what was told on the link before this one must not pass for what is true now.
     if (!HEALTH_MEANING[instance.health.phase].linked) this.#stepHealth(instance, { type: 'linkUp' }, now);
-    if (instance.dim && !wasDim)
-      this.#out.log('notInspected', { ...params, text: text === '' ? 'no reason given' : text });
-    if (changed && !instance.dim)
+    if (state === 'unknown' && (changed || (instance.dim && !wasDim)) && text !== '')
+      this.#out.log('notInspected', { ...params, text });
+    if (changed && state !== 'unknown' && state !== 'down')
       this.#out.log('roleChanged', { ...params, role: roleOf(bits), state, timeline });
     if (state === 'down') {
       this.#stepHealth(
