@@ -44,18 +44,22 @@ function storm(logger: Logger): Promise<number> {
   });
 }
 
-const logger = new Logger({ clock: backgroundClock, config: INITIAL_LOG_CONFIG });
-const input = createInterface(process.stdin);
-const goOn = new Promise((resolve) => input.once('line', resolve));
-say(await storm(logger));
-if (process.argv[2] === 'storm') {
-  await goOn;
-  logger.write(NOISE, { n: 'after' });
+async function main(): Promise<void> {
+  const logger = new Logger({ clock: backgroundClock, config: INITIAL_LOG_CONFIG });
+  const input = createInterface(process.stdin);
+  const goOn = new Promise((resolve) => input.once('line', resolve));
+  say(await storm(logger));
+  if (process.argv[2] === 'storm') {
+    await goOn;
+    logger.write(NOISE, { n: 'after' });
+    logger.close();
+    process.exit(0);
+  }
+  const startMs = performance.now();
+  logger.write(THE_END);
   logger.close();
-  process.exit(0);
+  say(performance.now() - startMs);
+  process.exit(THE_END.exit);
 }
-const startMs = performance.now();
-logger.write(THE_END);
-logger.close();
-say(performance.now() - startMs);
-process.exit(THE_END.exit);
+
+void main();

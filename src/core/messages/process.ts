@@ -150,4 +150,15 @@ export const PROCESS_MESSAGES = {
       'The identity towards the watchdogs is derived from the machine ID, which is missing or not yet set, as in some containers. A random one was made and is kept in the directory.',
     cure: 'Run systemd-machine-id-setup, or keep the file with the directory and copy it nowhere else.',
   },
+  identityNotKept: {
+    code: 'CM1115',
+    level: 'FATAL',
+    text: 'could not keep the identity in "{file}": {reason}',
+    detail: 'A file is needed because "{machineIdFile}" could not be used: {problem}.',
+    hint: 'Run systemd-machine-id-setup, or make the directory writable and the file readable; a damaged file may be removed.',
+    cause:
+      'The machine ID, from which the identity towards the watchdogs is derived, is missing or not yet set, and the file that takes its place can be neither read nor made.',
+    cure: 'Run systemd-machine-id-setup, or mend what the reason names. When the file is removed a new identity is made.',
+    exit: 78,
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { build } from 'esbuild';
+import { bundleWithoutNative, koffiBinary } from '../../support/bundled-program.js';
 import { temporaryDirectory } from '../../support/tree.js';
-
-const scratch = temporaryDirectory();
 
 const PROGRAM = `
   import { loadNative, nativeProblem } from './src/io/native.js';
@@ -29,34 +26,21 @@ const run = (...args: string[]): Outcome =>
   JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 
 describe('native calls in a bundle', () => {
-  const bundle = join(scratch, 'program.cjs');
+  let bundle: string;
 
   before(async () => {
-    const { warnings } = await build({
-      stdin: { contents: PROGRAM, resolveDir: process.cwd() },
-      bundle: true,
-      platform: 'node',
-      target: 'node18',
-      format: 'cjs',
-      define: { CONMGR_BUNDLED: 'true', 'import.meta.url': 'bundleUrl' },
-      banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
-      outfile: bundle,
-      logLevel: 'silent',
-    });
-    assert.deepEqual(warnings, []);
+    bundle = await bundleWithoutNative({ stdin: { contents: PROGRAM, resolveDir: process.cwd() } });
   });
 
   it('come from koffi.node beside the bundle, and nothing is loaded before the first use', () => {
-    const koffi = dirname(createRequire(join(process.cwd(), 'package.json')).resolve('koffi'));
-    const binary = join(koffi, `../@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`);
-    copyFileSync(binary, join(scratch, 'koffi.node'));
+    copyFileSync(koffiBinary(), join(bundle, '..', 'koffi.node'));
     const { before: loadedBefore, there, problem, loadMs } = run(bundle);
     assert.deepEqual([loadedBefore, there, problem], [false, true, undefined]);
     assert.ok(loadMs < 100, `${loadMs} ms to load`);
   });
 
   it('are absent with a reason in one line when koffi.node cannot be loaded', () => {
-    const refuse = join(scratch, 'refuse.cjs');
+    const refuse = join(temporaryDirectory(), 'refuse.cjs');
     writeFileSync(
       refuse,
       `process.dlopen = () => { throw new Error('wrong ELF class\\nRequire stack: x'); };`,

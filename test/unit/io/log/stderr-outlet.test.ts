@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { before, describe, it } from 'node:test';
-import { build } from 'esbuild';
 import { loadNative, type Native } from '../../../../src/io/native.js';
-import { inTree, temporaryDirectory } from '../../../support/tree.js';
+import { bundleProgram } from '../../../support/bundled-program.js';
+import { temporaryDirectory } from '../../../support/tree.js';
 
-const program = join(temporaryDirectory(), 'log-storm.mjs');
+let program: string;
 
 interface Started {
   readonly process: ChildProcess;
@@ -108,17 +108,9 @@ function assertBoundedAndCounted(text: string): void {
   assert.equal(lines.length, numbers.length + 2);
 }
 
-before(() =>
-  build({
-    entryPoints: [inTree('test/support/log-storm.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node18',
-    outfile: program,
-    logLevel: 'warning',
-  }),
-);
+before(async () => {
+  program = await bundleProgram('test/support/log-storm.ts');
+});
 
 describe('a reader of stderr that stalls holds up no timer, and finds the count of what is missing', () => {
   it('when it is a pipe, whose blocking mode for others is left alone', async () => {
