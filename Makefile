@@ -30,7 +30,7 @@ test-unit: $(INSTALLED) ## the tests that start no server
 test-integration: $(INSTALLED) ## the tests of the built programs against PostgreSQL
 	@$(RUN) tests integration
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo
 
 bench: $(INSTALLED)
