@@ -45,7 +45,7 @@ export async function runConmgr(directory: string, software: Software): Promise<
       return;
     }
     const problem = error instanceof Error ? error : new Error(String(error));
-    log.write(CONMGR_MESSAGES.unexpected, { reason: problem.message, stack: problem.stack ?? '' });
+    log.write(CONMGR_MESSAGES.unexpected, { reason: problem.message, lines: problem.stack ?? '' });
     exit(EX_SOFTWARE);
   };
   process.on('uncaughtException', fatal);

@@ -107,7 +107,7 @@ export const CONMGR_MESSAGES = {
     event: 'unexpected_error',
     level: 'PANIC',
     text: 'unexpected error: {reason}',
-    detail: '{stack}',
+    detail: '{lines}',
     cause: 'A mistake in the program.',
     cure: 'Report it with this text. The service manager restarts conmgr.',
     exit: 70,
