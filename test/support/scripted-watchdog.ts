@@ -86,7 +86,8 @@ export class ScriptedLink {
   #ended!: (text: string) => void;
   #beats: NodeJS.Timeout | undefined;
   #intervalMs = 0;
-  #seq = 0;
+  /** How many beats have been sent. */
+  beatsSent = 0;
   #lastBeat: { readonly seq: number; readonly atMs: number } | undefined;
   open = true;
 
@@ -187,11 +188,11 @@ export class ScriptedLink {
   }
 
   beat(): void {
-    this.#seq += 1;
+    this.beatsSent += 1;
     const last = this.#lastBeat;
     this.send({
       name: 'beat',
-      seq: this.#seq,
+      seq: this.beatsSent,
       echoSeq: last?.seq ?? 0,
       echoDelayUs: last === undefined ? 0 : Math.round((performance.now() - last.atMs) * 1000),
       attrVersion: this.#watchdog.attributes.version,

@@ -78,7 +78,8 @@ export class ConmgrCore {
 
   /** When `wake` must be called; NEVER when nothing is due. */
   wakeAt(): MonotonicMs {
-    return Math.min(this.#set.wakeAt(), this.#nextPingAt, this.sessions.waitingUntil());
+    const waitEndsAt = this.sessions.waitingUntil(this.config.resolveWaitMs);
+    return Math.min(this.#set.wakeAt(), this.#nextPingAt, waitEndsAt);
   }
 
   /** Begins to set up the links. */

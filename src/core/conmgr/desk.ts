@@ -37,7 +37,6 @@ export class SessionDesk {
       this.#out.log('tooManySessions', { limit });
       this.#out.push({ do: 'refuse', session: id, error: refusalForLimit(limit) });
     } else {
-      const waitEndsAt = now + this.#set.config.resolveWaitMs;
       const session: Session = {
         id,
         ask,
@@ -45,11 +44,10 @@ export class SessionDesk {
         instance: undefined,
         address: '',
         port: 0,
-        waitEndsAt,
         since: now,
       };
       this.sessions.add(session);
-      if (!this.answer(session) && now >= waitEndsAt) this.#refuse(session);
+      if (!this.answer(session) && this.#isOverdue(session, now)) this.#refuse(session);
     }
   }
 
@@ -86,8 +84,12 @@ export class SessionDesk {
   /** Refuses those who have waited long enough. */
   refuseOverdue(now: MonotonicMs): void {
     for (const session of this.sessions.waiting()) {
-      if (now >= session.waitEndsAt) this.#refuse(session);
+      if (this.#isOverdue(session, now)) this.#refuse(session);
     }
+  }
+
+  #isOverdue(session: Session, now: MonotonicMs): boolean {
+    return now >= session.since + this.#set.config.resolveWaitMs;
   }
 
   /** Places that fit, best first. */

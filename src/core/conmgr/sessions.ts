@@ -13,8 +13,7 @@ export interface Session {
   /** Local end of its SQL connection. */
   address: string;
   port: number;
-  /** When waiting ends with a refusal. */
-  readonly waitEndsAt: MonotonicMs;
+  /** When it asked; waiting ends with a refusal resolve_wait after it. */
   readonly since: MonotonicMs;
 }
 
@@ -65,10 +64,11 @@ export class SessionTable {
     this.#waiting.delete(session.id);
   }
 
-  /** The earliest end of a wait. Waits begin in this order and last equally long, so the first ends first. */
-  waitingUntil(): MonotonicMs {
+  /** The earliest end of a wait of `waitMs`. Waits begin in this order and last equally long, so the first ends first. */
+  waitingUntil(waitMs: number): MonotonicMs {
     const [first] = this.#waiting;
-    return first === undefined ? NEVER : (this.#all.get(first)?.waitEndsAt ?? NEVER);
+    const session = first === undefined ? undefined : this.#all.get(first);
+    return session === undefined ? NEVER : session.since + waitMs;
   }
 
   waiting(): readonly Session[] {
