@@ -15,6 +15,8 @@ import {
   internals,
   isPgTimeout,
   type PgClient,
+  type PgConnection,
+  passListeners,
   withoutStreamFactory,
 } from './pg-internals.js';
 import type { SideSocket } from './side-socket.js';
@@ -38,6 +40,8 @@ export class CmClient extends pg.Client {
   /** The application brought its own transport: there is nothing to ask and nothing to choose. */
   readonly #plain: boolean;
   readonly #giveUp = new AbortController();
+  /** pg's first connection, never connected: what was hung on it before connect() is meant for the real one. */
+  readonly #unused: PgConnection;
   #status: CmStatus = 'needed';
   #password: unknown;
   #endpoint: Endpoint | undefined;
@@ -54,6 +58,7 @@ export class CmClient extends pg.Client {
     this.#options = options;
     this.#plain = hasOwnTransport(options.pg);
     this.#password = internals(this).password;
+    this.#unused = internals(this).connection;
   }
 
   /** Where the client is. */
@@ -136,7 +141,7 @@ export class CmClient extends pg.Client {
       pgClient._queryable = false;
       pgClient._ended = true;
       pgClient._errorAllQueries(error);
-      process.nextTick(() => this.emit('end'));
+      setImmediate(() => this.emit('end'));
       throw error;
     }
   }
@@ -168,6 +173,7 @@ export class CmClient extends pg.Client {
       accept,
       admit: () => this.#admit(connection, endpoint, side),
     });
+    passListeners(this.#unused, connection);
     this.#useEndpoint(endpoint);
     // A client is made for one connection; every attempt but the last leaves these behind.
     Object.assign(internals(this), {

@@ -2,6 +2,7 @@
  * The parts of pg that its type declarations leave out and this library relies on, in one place. All of them are
  * the same in the two newest minor versions of pg, and tests run against both.
  */
+import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 
@@ -13,13 +14,11 @@ export interface PgStream extends Duplex {
 }
 
 /** pg.Connection: one protocol conversation over one stream (lib/connection.js). */
-export interface PgConnection {
+export interface PgConnection extends EventEmitter {
   stream: PgStream;
   connect(port: number | string, host?: string): void;
   query(text: string): void;
   end(): void;
-  emit(event: string | symbol, ...args: unknown[]): boolean;
-  once(event: string, listener: () => void): this;
 }
 
 /** pg.Client (lib/client.js). */
@@ -66,6 +65,14 @@ export function internals(client: pg.Client): PgClient {
 export function hasOwnTransport(config: pg.ClientConfig): boolean {
   const { connection, stream } = config as { readonly connection?: unknown; readonly stream?: unknown };
   return connection !== undefined || (stream !== undefined && typeof stream !== 'function');
+}
+
+/** Hangs on `to` what somebody hung on `from` since pg made it; Sequelize listens there for ParameterStatus. */
+export function passListeners(from: EventEmitter, to: EventEmitter): void {
+  // pg's constructor listens for this one itself.
+  for (const event of from.eventNames().filter((name) => name !== 'newListener')) {
+    for (const listener of from.listeners(event)) to.on(event, listener as (...args: unknown[]) => void);
+  }
 }
 
 /** For pg's constructor: a stream factory is called for each attempt, not for the client. */

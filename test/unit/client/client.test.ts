@@ -126,6 +126,18 @@ describe('connecting through conmgr', () => {
     assert.equal(await query, primary.port);
   });
 
+  it('passes on what was hung on its connection before it was connected, as Sequelize does', async () => {
+    const primary = await instance();
+    const client = newClient([await conmgr(offering(offer(primary)))]);
+    const parameters: string[] = [];
+    const listener = (message: { parameterName: string }) => parameters.push(message.parameterName);
+    (client.connection as NodeJS.EventEmitter).on('parameterStatus', listener);
+    await client.connect();
+    assert.deepEqual(parameters, ['in_hot_standby', 'default_transaction_read_only']);
+    (client.connection as NodeJS.EventEmitter).removeListener('parameterStatus', listener);
+    assert.equal(client.connection.listenerCount('parameterStatus'), 0);
+  });
+
   it('shows in its status where it is', async () => {
     const primary = await instance();
     const seen: string[] = [];
