@@ -30,8 +30,16 @@ interface EventData {
   readonly details?: { readonly duration_ms: number; readonly type?: string; readonly error?: unknown };
 }
 
+/** The error of a test as node:test wraps it; how the process ended is known for a whole file. */
+interface TestError {
+  readonly failureType?: string;
+  readonly cause?: unknown;
+  readonly exitCode?: number | null;
+  readonly signal?: string | null;
+}
+
 const bundles = process.argv.slice(2);
-const titles = new Map(bundles.map((bundle) => [bundle, title(bundle)]));
+const titles = bundles.map(title);
 const reports = new Map<string, FileReport>();
 const failed: string[] = [];
 let names: string[] = [];
@@ -46,7 +54,7 @@ function titleOf(data: EventData): string | undefined {
   const file = data.entryFile ?? data.file;
   if (file === undefined) return undefined;
   const path = file.replace(/^file:\/\//, '').replace(/\.mjs$/, '.ts');
-  return [...titles.values()].find((one) => path.endsWith(`/${one}`));
+  return titles.find((one) => path.endsWith(`/${one}`));
 }
 
 function reportOf(file: string): FileReport {
@@ -81,8 +89,8 @@ function indent(text: string): string {
   return text.replace(/^(?=.)/gm, '     ');
 }
 
-function describeError(error: unknown): string {
-  const { cause, failureType } = (error ?? {}) as { cause?: unknown; failureType?: string };
+function describeError(error: TestError | undefined): string {
+  const { cause, failureType } = error ?? {};
   if (cause instanceof Error) return inspect(cause);
   return `${failureType ?? 'failed'}: ${inspect(cause ?? error)}`;
 }
@@ -97,23 +105,27 @@ function onResult(passed: boolean, data: EventData): void {
   const report = reportOf(file);
   const { name = '', nesting = 0, details } = data;
   report.open.delete(name);
-  // Node.js reports a file that could not be run to its end as a test of the file's name.
-  const isFile = nesting === 0 && titles.has(name);
+  // A file that could not be run to its end, or whose own hook failed, is reported as a test of the file's name.
+  const isFile = nesting === 0 && titleOf({ file: name }) === file;
   if (details?.type !== 'suite' && !isFile) report.tests++;
   if (nesting === 0) report.durationMs += details?.duration_ms ?? 0;
   const fullName = isFile ? file : [...names.slice(0, nesting), name].join(' > ');
   if (data.skip) report.notRun.push(`${fullName}${typeof data.skip === 'string' ? ` (${data.skip})` : ''}`);
   if (passed) return;
-  const error = details?.error as
-    | { failureType?: string; exitCode?: number | null; signal?: string | null }
-    | undefined;
+  const error = details?.error as TestError | undefined;
   if (error?.failureType === 'subtestsFailed' && report.failures.length > 0) return;
   failed.push(isFile ? file : `${file}: ${fullName}`);
-  const how = error?.signal ? `ended by ${error.signal}` : `exit status ${error?.exitCode}`;
-  const where = report.open.size === 0 ? '' : ` in: ${[...report.open].join(' > ')}`;
   report.failures.push(
-    isFile ? `the file failed as a whole (${how})${where}` : `${fullName}\n${indent(describeError(error))}`,
+    isFile ? describeFile(error, report.open) : `${fullName}\n${indent(describeError(error))}`,
   );
+}
+
+/** A process that ended badly, with what it was at, or a hook outside of all suites that failed. */
+function describeFile(error: TestError | undefined, open: ReadonlySet<string>): string {
+  const { cause, exitCode, signal } = error ?? {};
+  if (cause instanceof Error) return `the file failed as a whole\n${indent(describeError(error))}`;
+  const where = open.size === 0 ? '' : ` in: ${[...open].join(' > ')}`;
+  return `the file failed as a whole (${signal ? `ended by ${signal}` : `exit status ${exitCode}`})${where}`;
 }
 
 const closing: string[] = [];
@@ -124,7 +136,7 @@ for await (const event of run({ files: bundles, concurrency: Number(process.env[
     case 'test:dequeue': {
       const file = titleOf(data);
       const { name = '' } = data;
-      if (file !== undefined && !titles.has(name)) reportOf(file).open.add(name);
+      if (file !== undefined && titleOf({ file: name }) !== file) reportOf(file).open.add(name);
       break;
     }
     case 'test:start':
