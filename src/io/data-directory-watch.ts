@@ -5,6 +5,7 @@
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 /** Created and removed in a promotion (PostgreSQL src/backend/access/transam/xlog.c, PROMOTE_SIGNAL_FILE and others). */
 export const ROLE_FILES: ReadonlySet<string> = new Set(['promote', 'standby.signal', 'recovery.signal']);
@@ -33,7 +34,10 @@ export function watchDataDirectory(path: string, onEvent: (name: string) => void
     if (found === undefined) return;
     try {
       watcher = watch(path, { persistent: false }, (_event, name) => {
-        if (name !== null && (name === PID_FILE || ROLE_FILES.has(name))) onEvent(name);
+        if (name === null) return;
+        if (name === PID_FILE || ROLE_FILES.has(name)) onEvent(name);
+        // An event of the directory itself, which may have been moved away or removed, comes with its own name.
+        else if (name === basename(path)) void arm();
       });
       watcher.on('error', () => {
         watcher?.close();

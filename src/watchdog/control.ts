@@ -42,12 +42,13 @@ async function answer(line: string, client: ControlClient, source: ControlSource
   client.send(await answerTo(line, source));
 }
 
-async function answerTo(line: string, { terminator, status }: ControlSource): Promise<WatchdogAnswer> {
+async function answerTo(line: string, source: ControlSource): Promise<WatchdogAnswer> {
   const request = parseWatchdogRequest(line);
   if ('problem' in request) return refusal({ code: CODES.protocolViolation, message: request.problem });
+  const { terminator } = source;
   switch (request.command) {
     case 'status':
-      return { ok: true, status: status() };
+      return { ok: true, status: source.status() };
     case 'pause':
       if (!terminator.paused) terminator.pause();
       return { ok: true, paused: true };
