@@ -167,7 +167,7 @@ export class CmClient extends pg.Client {
   }
 
   /** One whole connection to one server: what pg's connect() does, the check of the role, and BOUND. */
-  async #attempt({ endpoint, accept, side, timeoutMs }: Attempt): Promise<void> {
+  async #attempt({ endpoint, accept, side, timeoutMs, signal }: Attempt): Promise<void> {
     const connection = this.#newConnection({
       endpoint,
       accept,
@@ -185,22 +185,20 @@ export class CmClient extends pg.Client {
       _connectionError: false,
       _connectionTimeoutMillis: timeoutMs,
     });
-    const { signal } = this.#giveUp;
     let abort = () => {};
     try {
       await new Promise<void>((resolve, reject) => {
         abort = () => {
           connection.retire();
-          reject(cmError('08001', 'ended'));
+          reject(signal.reason);
         };
         signal.addEventListener('abort', abort);
         base.connect.call(this, (error) => (error ? reject(error) : resolve()));
       });
     } catch (thrown) {
       connection.retire();
-      throw isPgTimeout(thrown)
-        ? cmError('08001', 'timeout', { host: endpoint.host, port: endpoint.port }, { cause: thrown })
-        : thrown;
+      const { host, port } = endpoint;
+      throw isPgTimeout(thrown) ? cmError('08001', 'timeout', { host, port }, { cause: thrown }) : thrown;
     } finally {
       signal.removeEventListener('abort', abort);
     }

@@ -21,6 +21,7 @@ import type { Clock } from '../core/time.js';
 import { backgroundClock } from '../io/clock.js';
 import { asError, cmError, codeOf, describeError } from './errors.js';
 import { type Asked, type AskRequest, askHost } from './first-phase.js';
+import { lossOf } from './loss.js';
 import type { ResolvedOptions } from './options.js';
 import { SideSocket } from './side-socket.js';
 
@@ -56,6 +57,8 @@ export interface Attempt {
   readonly timeoutMs: number;
   /** The attachment to bind once the connection stands; undefined for a host used directly. */
   readonly side: SideSocket | undefined;
+  /** Aborted, with the error as its reason, when the attempt is to be given up. */
+  readonly signal: AbortSignal;
 }
 
 /** A session, or a connection that may become one. */
@@ -122,7 +125,7 @@ class Establishing<T> {
       const side = this.#side;
       try {
         this.#plan.onPhase?.('connecting');
-        const result = await this.#attempt({ endpoint, accept, timeoutMs: this.#share(), side });
+        const result = await this.#try({ endpoint, accept, timeoutMs: this.#share(), side });
         this.#step({ type: 'connected' });
         return { result, endpoint, side };
       } catch (thrown) {
@@ -137,6 +140,25 @@ class Establishing<T> {
     }
     this.#leaveConmgr();
     throw this.#gathered();
+  }
+
+  /** One attempt; given up when the application ends the client, or conmgr tells that the instance is down. */
+  async #try(attempt: Omit<Attempt, 'signal'>): Promise<T> {
+    const { endpoint, side } = attempt;
+    const { host, port } = endpoint;
+    const giveUp = new AbortController();
+    const onEnd = () => giveUp.abort(cmError('08001', 'ended'));
+    this.#plan.signal?.addEventListener('abort', onEnd);
+    if (side !== undefined) {
+      side.onDoubt = (instance, reason, text) => {
+        if (instance === endpoint.instance) giveUp.abort(lossOf({ instance, host, port }, reason, text));
+      };
+    }
+    try {
+      return await this.#attempt({ ...attempt, signal: giveUp.signal });
+    } finally {
+      this.#plan.signal?.removeEventListener('abort', onEnd);
+    }
   }
 
   #step(event: WalkEvent): WalkEffect | undefined {

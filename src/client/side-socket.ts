@@ -45,6 +45,9 @@ export interface SideSocketOptions {
 /** Called once when the SQL connection is to be ended. */
 export type LossListener = (reason: LossReason, text: string) => void;
 
+/** Called for an instance that is not to be used, before the SQL connection stands. */
+export type DoubtListener = (instance: number, reason: LossReason, text: string) => void;
+
 /** One attachment; made when conmgr has told its candidates. */
 export class SideSocket {
   readonly #options: SideSocketOptions;
@@ -53,6 +56,7 @@ export class SideSocket {
   #local: LocalEnd = { address: '', port: 0 };
   #timer: TimerHandle | undefined;
   #onLost: LossListener = () => {};
+  #onDoubt: DoubtListener = () => {};
 
   constructor(asked: AskedConmgr, options: SideSocketOptions) {
     this.#options = options;
@@ -68,6 +72,11 @@ export class SideSocket {
   /** Whether conmgr watches the session, or is expected back. */
   get watching(): boolean {
     return this.#state.phase === 'bound' || this.#state.phase === 'reattaching';
+  }
+
+  /** Who is told, while connections are being made, that an instance is not to be used any more. */
+  set onDoubt(listener: DoubtListener) {
+    this.#onDoubt = listener;
   }
 
   /** Tells conmgr where the SQL connection goes. `onLost` may be called at once: conmgr may have left meanwhile. */
@@ -102,6 +111,9 @@ export class SideSocket {
             address: this.#local.address,
           }),
         );
+        return;
+      case 'doubt':
+        this.#onDoubt(effect.instance, effect.reason, effect.text);
         return;
       case 'lose':
         this.#onLost(effect.reason, effect.text);
@@ -186,7 +198,8 @@ export class SideSocket {
         });
         return;
       case 'bye':
-        this.#dispatch({ type: 'bye', bye: message.bye, retryAfterMs: message.retryAfterMs });
+        // A restarting conmgr says how long it may take, which is also how long to knock.
+        this.#dispatch({ type: 'bye', bye: message.bye, graceMs: message.retryAfterMs });
         return;
       default:
         // PING and CHANGED only show that conmgr is there.

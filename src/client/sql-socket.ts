@@ -4,7 +4,7 @@
  */
 import { Socket } from 'node:net';
 import type { Endpoint } from '../core/client/walk.js';
-import { cmError } from './errors.js';
+import { asError, cmError } from './errors.js';
 import { type Attempt, type EstablishPlan, establish } from './establish.js';
 import { dialOptions, unreachable } from './first-phase.js';
 import { lossOf } from './loss.js';
@@ -52,17 +52,17 @@ export class SqlSocket extends Socket {
 
 /** Connects to what fits. Rejects as establish() does. */
 export async function connectSqlSocket(plan: EstablishPlan): Promise<SqlSocket> {
-  const { result } = await establish(plan, (attempt) => dialServer(attempt, plan.signal));
+  const { result } = await establish(plan, dialServer);
   return result;
 }
 
-function dialServer({ endpoint, side, timeoutMs }: Attempt, signal?: AbortSignal): Promise<SqlSocket> {
+function dialServer({ endpoint, side, timeoutMs, signal }: Attempt): Promise<SqlSocket> {
   const socket = new SqlSocket(endpoint);
   const where = { host: endpoint.host, port: endpoint.port };
   return new Promise<SqlSocket>((resolve, reject) => {
     const done = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
       socket.off('connect', onConnect).off('error', onError);
     };
     const fail = (error: Error) => {
@@ -70,7 +70,7 @@ function dialServer({ endpoint, side, timeoutMs }: Attempt, signal?: AbortSignal
       socket.on('error', () => {}).destroy();
       reject(error);
     };
-    const onAbort = () => fail(cmError('08001', 'ended'));
+    const onAbort = () => fail(asError(signal.reason));
     const onError = (error: Error) => fail(unreachable(where, error));
     const onConnect = () => {
       const { instance } = endpoint;
@@ -85,7 +85,7 @@ function dialServer({ endpoint, side, timeoutMs }: Attempt, signal?: AbortSignal
     };
     const timer =
       timeoutMs > 0 ? setTimeout(() => fail(cmError('08001', 'timeout', where)), timeoutMs) : undefined;
-    signal?.addEventListener('abort', onAbort);
+    signal.addEventListener('abort', onAbort);
     socket.on('error', onError).once('connect', onConnect).connect(dialOptions(endpoint));
     socket.setNoDelay(true);
   });

@@ -47,7 +47,7 @@ export type AttachmentEvent =
       readonly reason: DownReason;
       readonly text: string;
     }
-  | { readonly type: 'bye'; readonly bye: ByeKind; readonly retryAfterMs: number }
+  | { readonly type: 'bye'; readonly bye: ByeKind; readonly graceMs: number }
   /** The connection to conmgr is gone: closed, reset, or given up because of what came over it. */
   | { readonly type: 'closed' }
   /** The wait that was asked for is over. */
@@ -59,6 +59,13 @@ export type AttachmentEvent =
 
 export type AttachmentEffect =
   | { readonly type: 'send-bound'; readonly instance: number }
+  /** Do not wait for a connection to this instance any longer. */
+  | {
+      readonly type: 'doubt';
+      readonly instance: number;
+      readonly reason: DownReason;
+      readonly text: string;
+    }
   /** End the SQL connection with an error. */
   | { readonly type: 'lose'; readonly reason: LossReason; readonly text: string }
   /** Close the connection to conmgr, if there is one. */
@@ -72,8 +79,8 @@ export interface AttachmentData {
   readonly graceMs: number;
   /** conmgrLost: 'keep': a session outlives its conmgr. */
   readonly keep: boolean;
-  /** What conmgr said before it left; undefined when nothing. */
-  readonly bye: { readonly kind: ByeKind; readonly retryAfterMs: number } | undefined;
+  /** What conmgr said before it left; undefined when nothing. Its grace, if not 0, stands above that of HELLO. */
+  readonly bye: { readonly kind: ByeKind; readonly graceMs: number } | undefined;
   readonly deadline: MonotonicMs;
   readonly attempts: number;
 }
@@ -99,14 +106,10 @@ function lose(reason: LossReason, text = ''): { readonly effects: readonly Attac
 }
 
 function startReattaching(data: AttachmentData, now: MonotonicMs): Step {
-  const graceMs = Math.min(data.graceMs, LONGEST_GRACE_MS);
-  const earliestMs = Math.min(data.bye?.retryAfterMs ?? 0, graceMs);
+  const graceMs = Math.min(data.bye?.graceMs || data.graceMs, LONGEST_GRACE_MS);
   return {
     data: { ...data, deadline: now + graceMs, attempts: 1 },
-    effects: [
-      { type: 'close' },
-      { type: 'wait', fromMs: earliestMs + REATTACH_FIRST_MS / 2, toMs: earliestMs + REATTACH_FIRST_MS },
-    ],
+    effects: [{ type: 'close' }, { type: 'wait', fromMs: REATTACH_FIRST_MS / 2, toMs: REATTACH_FIRST_MS }],
   };
 }
 
@@ -138,10 +141,14 @@ export const ATTACHMENT: Machine<AttachmentPhase, AttachmentData, AttachmentEven
       }),
     }),
     row({
-      from: ['offered', 'orphaned'],
+      from: ['offered'],
       on: 'down',
       to: 'same',
-      why: 'Nothing is bound yet; the connection that is being made finds out by itself.',
+      why: 'A connection that is being made to a dead server would hang: it is given up at once.',
+      when: (_data, event) => event.action === 'drop',
+      act: (_data, event) => ({
+        effects: [{ type: 'doubt', instance: event.instance, reason: event.reason, text: event.text }],
+      }),
     }),
     row({
       from: ['offered', 'bound'],
@@ -150,7 +157,7 @@ export const ATTACHMENT: Machine<AttachmentPhase, AttachmentData, AttachmentEven
       why: 'A restarting conmgr will be back: the SQL connection stays.',
       when: (_data, event) => !isFinalBye(event.bye),
       act: (data, event) => ({
-        data: { ...data, bye: { kind: event.bye, retryAfterMs: event.retryAfterMs } },
+        data: { ...data, bye: { kind: event.bye, graceMs: event.graceMs } },
       }),
     }),
     row({
@@ -159,7 +166,7 @@ export const ATTACHMENT: Machine<AttachmentPhase, AttachmentData, AttachmentEven
       to: 'same',
       why: 'What conmgr said counts once the SQL connection stands and conmgr has closed.',
       act: (data, event) => ({
-        data: { ...data, bye: { kind: event.bye, retryAfterMs: event.retryAfterMs } },
+        data: { ...data, bye: { kind: event.bye, graceMs: event.graceMs } },
       }),
     }),
     row({

@@ -205,6 +205,19 @@ describe('connecting through conmgr', () => {
     assert.equal(await fake.sessions[0]?.left, 'said goodbye');
   });
 
+  it('does not wait for a candidate that conmgr calls down meanwhile', async () => {
+    const dead = await instance({ silent: true });
+    const alive = await instance();
+    const fake = await conmgr(offering(offer(dead, alive)));
+    const client = newClient([fake]);
+    const connecting = client.connect();
+    await eventually(() => dead.startups.length === 1, { what: 'the dead server is tried' });
+    fake.sessions[0]?.drop(1, 'heartbeat timeout');
+    await connecting;
+    assert.equal(await portOf(client), alive.port);
+    assert.equal((await fake.sessions[0]?.bound)?.instance, 2);
+  });
+
   it('goes on to the next host of the list when conmgr has nothing', async () => {
     const primary = await instance();
     const empty = await conmgr((session) => session.refuse('57P03', 'conmgr: no instance fits'));

@@ -9,7 +9,6 @@ import {
   type AttachmentState,
   LONGEST_GRACE_MS,
   newAttachment,
-  REATTACH_FIRST_MS,
   REATTACH_LAST_MS,
 } from '../../../../src/core/client/attachment.js';
 import { missingRows, step } from '../../../../src/core/fsm.js';
@@ -19,10 +18,10 @@ const GRACE_MS = 5000;
 const BIND: AttachmentEvent = { type: 'bind', instance: 2 };
 const CLOSED: AttachmentEvent = { type: 'closed' };
 const FAILED: AttachmentEvent = { type: 'reattach-failed' };
-const bye = (kind: (typeof BYE_KINDS)[number], retryAfterMs = 0): AttachmentEvent => ({
+const bye = (kind: (typeof BYE_KINDS)[number], graceMs = 0): AttachmentEvent => ({
   type: 'bye',
   bye: kind,
-  retryAfterMs,
+  graceMs,
 });
 const down = (instance: number, action: 'drop' | 'advice' = 'drop'): AttachmentEvent => ({
   type: 'down',
@@ -106,11 +105,11 @@ describe('an attachment to conmgr', () => {
     assert.equal(run([BIND, CLOSED], true).phase, 'reattaching');
   });
 
-  it('does not knock before the moment conmgr asked for, nor later than its grace', () => {
-    const asked = waitOf(run([BIND, bye('restart', 700), CLOSED]).effects);
-    assert.ok((asked?.fromMs ?? 0) >= 700);
-    const endless = waitOf(run([BIND, bye('restart', 0xffff_ffff), CLOSED]).effects);
-    assert.ok((endless?.toMs ?? 0) <= GRACE_MS + REATTACH_FIRST_MS);
+  it('begins to knock at once, and knocks for the grace that came with the goodbye', () => {
+    const restarting = [BIND, bye('restart', 60_000), CLOSED];
+    assert.deepEqual(waitOf(run(restarting).effects), { type: 'wait', fromMs: 50, toMs: 100 });
+    assert.equal(run([...restarting, [FAILED, 59_999]]).phase, 'reattaching');
+    assert.equal(run([...restarting, [FAILED, 60_000]]).phase, 'over');
   });
 
   it('tells the new conmgr where the SQL connection goes', () => {
@@ -176,6 +175,14 @@ describe('an attachment to conmgr', () => {
     assert.equal(step(ATTACHMENT, state, FAILED, LONGEST_GRACE_MS).state.phase, 'over');
   });
 
+  it('does not wait for an instance that conmgr calls down before the SQL connection stands', () => {
+    assert.deepEqual(run([down(2)]).effects, [
+      { type: 'doubt', instance: 2, reason: 'heartbeat timeout', text: 'no packet for 3 s' },
+    ]);
+    assert.deepEqual(run([down(2, 'advice')]).types, []);
+    assert.equal(run([down(2), BIND]).phase, 'bound');
+  });
+
   it('is not begun when conmgr left while the SQL connection was being made', () => {
     assert.deepEqual(run([CLOSED, BIND]).types, ['lose', 'close']);
     assert.equal(run([bye('restart'), CLOSED, BIND]).phase, 'reattaching');
@@ -212,7 +219,7 @@ describe('an attachment to conmgr', () => {
       fc.record({
         type: fc.constant('bye' as const),
         bye: fc.constantFrom(...BYE_KINDS),
-        retryAfterMs: fc.nat(0xffff_ffff),
+        graceMs: fc.nat(0xffff_ffff),
       }),
     );
     fc.assert(
