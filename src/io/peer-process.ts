@@ -6,6 +6,7 @@
  */
 import { type FileHandle, open, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { userNames } from './users.js';
 
 /** A connection from the point of view of the process that is looked for. */
 export interface PeerConnection {
@@ -86,7 +87,7 @@ async function findSockets(
     const buffer = Buffer.alloc(64 * 1024);
     let rest = '';
     for (let total = 0; total < MAX_TABLE_BYTES; ) {
-      const { bytesRead } = await handle.read(buffer);
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
       if (bytesRead === 0) break;
       total += bytesRead;
       const lines = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n');
@@ -185,18 +186,4 @@ async function programName(proc: string, pid: number): Promise<string | null> {
   } catch {
     return null;
   }
-}
-
-/** Users by number, as far as passwd(5) has them. */
-async function userNames(passwd: string): Promise<ReadonlyMap<number, string>> {
-  const users = new Map<number, string>();
-  try {
-    for (const line of (await readFile(passwd, 'utf8')).split('\n')) {
-      const [name = '', , uid = ''] = line.split(':');
-      if (/^[0-9]+$/.test(uid) && !users.has(Number(uid))) users.set(Number(uid), name);
-    }
-  } catch {
-    // Then numbers are shown.
-  }
-  return users;
 }

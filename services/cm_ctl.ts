@@ -1,0 +1,43 @@
+/** cm_ctl: argv -> mode -> exit status. */
+import { realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CTL_MESSAGES } from '../src/core/messages/ctl.js';
+import { runCtl } from '../src/ctl/main.js';
+import { Output } from '../src/ctl/output.js';
+import { ProcessManager } from '../src/ctl/process-manager.js';
+
+declare const CONMGR_VERSION: string;
+
+const { env: environment } = process;
+const uid = process.geteuid?.() ?? 0;
+const output = new Output(process.stdout, process.stderr, environment);
+const interruption = new AbortController();
+
+// The first interruption ends the waiting, the next one the process.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => interruption.abort());
+
+// Whoever read the output has seen enough (`cm_ctl status | head`), or the disk is full.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  output.silent = true;
+  interruption.abort();
+  if (error.code === 'EPIPE') return;
+  output.report(CTL_MESSAGES.outputFailed, { reason: error.message });
+  process.exitCode = CTL_MESSAGES.outputFailed.exit;
+});
+process.stderr.on('error', () => {});
+
+// Both programs are installed side by side, and cm_ctl may be called through a link.
+const program = join(dirname(realpathSync(process.argv[1] ?? '')), 'conmgr.js');
+const manager = new ProcessManager({ program, environment, uid });
+
+void runCtl(process.argv.slice(2), {
+  output,
+  manager,
+  environment,
+  version: CONMGR_VERSION,
+  uid,
+  interrupted: interruption.signal,
+}).then((status) => {
+  process.exitCode ??= status;
+});

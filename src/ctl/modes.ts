@@ -1,0 +1,141 @@
+/** The modes of cm_ctl: parser, --help and dispatch derive from this table. */
+import type { OptionName } from '../core/ctl/options.js';
+import type { Mode } from './call.js';
+import { runCheck } from './check.js';
+import { runInit } from './init.js';
+import { runList } from './list.js';
+import { runReload } from './reload.js';
+import { runResolve, runResolveConflict } from './resolve.js';
+import { runRestart } from './restart.js';
+import { runStart } from './start.js';
+import { runStatus } from './status.js';
+import { runStop } from './stop.js';
+import { runWatchdogPause, runWatchdogResume, runWatchdogStatus, runWatchdogTerminate } from './watchdog.js';
+import { runWatchdogCheck } from './watchdog-check.js';
+
+const BASIC: readonly OptionName[] = ['directory', 'silent'];
+const WAITING: readonly OptionName[] = [...BASIC, 'timeout', 'wait', 'noWait'];
+const STARTING: readonly OptionName[] = [...WAITING, 'complete', 'logFile'];
+
+/** In the order of --help. */
+export const MODES: readonly Mode[] = [
+  {
+    name: 'init',
+    operands: [],
+    options: BASIC,
+    directoryFrom: 'CMDATA',
+    doc: 'make a directory with a commented conmgr.conf',
+    run: runInit,
+  },
+  {
+    name: 'check',
+    operands: [],
+    options: BASIC,
+    directoryFrom: 'CMDATA',
+    doc: 'check conmgr.conf, try every link once, start nothing',
+    run: runCheck,
+  },
+  {
+    name: 'start',
+    operands: [],
+    options: STARTING,
+    directoryFrom: 'CMDATA',
+    doc: "start; returns when the primary's link is up",
+    run: runStart,
+  },
+  {
+    name: 'stop',
+    operands: [],
+    options: [...WAITING, 'stopMode'],
+    directoryFrom: 'CMDATA',
+    doc: 'stop; returns when the process is gone',
+    run: runStop,
+  },
+  {
+    name: 'restart',
+    operands: [],
+    options: [...STARTING, 'stopMode'],
+    directoryFrom: 'CMDATA',
+    doc: 'stop and start; applications keep their SQL sessions',
+    run: runRestart,
+  },
+  {
+    name: 'reload',
+    operands: [],
+    options: [...BASIC, 'forgetCluster'],
+    directoryFrom: 'CMDATA',
+    doc: 'make conmgr read conmgr.conf again',
+    run: runReload,
+  },
+  {
+    name: 'status',
+    operands: [],
+    options: [...BASIC, 'show', 'json', 'watch'],
+    directoryFrom: 'CMDATA',
+    doc: 'show instances and applications',
+    run: runStatus,
+  },
+  {
+    name: 'list',
+    operands: [],
+    options: ['silent', 'json'],
+    doc: 'show every conmgr of this host',
+    run: runList,
+  },
+  {
+    name: 'resolve',
+    operands: ['TARGET'],
+    options: [...BASIC, 'all', 'json'],
+    directoryFrom: 'CMDATA',
+    doc: 'show where an application is sent: primary, standby, ...',
+    run: runResolve,
+  },
+  {
+    name: 'resolve-conflict',
+    operands: ['[N]'],
+    options: BASIC,
+    directoryFrom: 'CMDATA',
+    doc: 'of two primaries, end the sessions of the older one',
+    run: runResolveConflict,
+  },
+  {
+    name: 'watchdog status',
+    operands: [],
+    options: [...BASIC, 'json'],
+    directoryFrom: 'PGDATA',
+    doc: 'show the instance, the linked conmgrs and the terminator',
+    run: runWatchdogStatus,
+  },
+  {
+    name: 'watchdog check',
+    operands: [],
+    options: BASIC,
+    directoryFrom: 'PGDATA',
+    doc: 'check the settings of the watchdog in postgresql.conf',
+    run: runWatchdogCheck,
+  },
+  {
+    name: 'watchdog pause',
+    operands: [],
+    options: BASIC,
+    directoryFrom: 'PGDATA',
+    doc: 'end no session until resume',
+    run: runWatchdogPause,
+  },
+  {
+    name: 'watchdog resume',
+    operands: [],
+    options: BASIC,
+    directoryFrom: 'PGDATA',
+    doc: 'end sessions of lost hosts again',
+    run: runWatchdogResume,
+  },
+  {
+    name: 'watchdog terminate',
+    operands: ['ADDRESS'],
+    options: [...BASIC, 'dryRun', 'json'],
+    directoryFrom: 'PGDATA',
+    doc: 'end all SQL sessions of a client address',
+    run: runWatchdogTerminate,
+  },
+];

@@ -1,0 +1,115 @@
+/** `cm_ctl watchdog check`: the settings of an instance that concern its watchdog, without starting anything. */
+import {
+  heartbeatConnectionsAllowed,
+  instanceDescriptors,
+  watchdogDescriptors,
+} from '../core/config/descriptors.js';
+import { effectiveWatchdogValues, renderEffective } from '../core/config/render.js';
+import { resolveWatchdogConfig } from '../core/config/resolve-watchdog.js';
+import { WATCHDOG_PARAMETERS } from '../core/config/watchdog-spec.js';
+import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
+import { paint } from '../core/ctl/table.js';
+import { CTL_MESSAGES } from '../core/messages/ctl.js';
+import { MessageError } from '../core/messages/message-error.js';
+import { PROCESS_MESSAGES } from '../core/messages/process.js';
+import { type DataDirectory, openDataDirectory, readPostmaster } from '../io/data-directory.js';
+import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
+import { descriptorLimit } from '../io/limits.js';
+import type { Call } from './call.js';
+import type { Output } from './output.js';
+
+/** Settings of PostgreSQL itself, with the defaults of its documentation. */
+const INSTANCE_SETTINGS = {
+  max_connections: '100',
+  max_files_per_process: '1000',
+  shared_preload_libraries: '',
+} as const;
+
+export async function runWatchdogCheck({ world, directory }: Call): Promise<ExitStatus> {
+  const { output } = world;
+  const opened = await openDataDirectory(directory);
+  if ('problem' in opened) {
+    const params = {
+      directory,
+      reason: opened.problem === 'unreadable' ? 'permission denied' : opened.problem,
+    };
+    throw new MessageError(CTL_MESSAGES.dataDirectoryWrong, params);
+  }
+  const raw = await readRaw(opened);
+  const own = new Map([...raw].filter(([name]) => !Object.hasOwn(INSTANCE_SETTINGS, name)));
+  const resolved = resolveWatchdogConfig(own);
+  const { config, problems, remarks } = resolved;
+  for (const { spec, params } of [...problems, ...remarks]) output.report(spec, params);
+  let wrong = problems.length;
+  if (librariesIn(raw.get('shared_preload_libraries') ?? '').includes('watchdog')) {
+    output.report(CTL_MESSAGES.preloadLeftOver);
+    wrong += 1;
+  }
+  const title = (text: string): string => paint(text, 'strong', output.layout.colour);
+  output.lines([
+    title('Effective values'),
+    renderEffective(effectiveWatchdogValues(resolved, own)).trimEnd(),
+    '',
+  ]);
+  output.lines([title('File descriptors')]);
+  const figure = (name: keyof typeof INSTANCE_SETTINGS): number =>
+    Number(raw.get(name) ?? INSTANCE_SETTINGS[name]);
+  const links = config.maxHeartbeatConnections ?? figure('max_connections');
+  checkWatchdogDescriptors(links, output);
+  await checkInstanceDescriptors(opened, figure('max_files_per_process'), links, output);
+  if (wrong === 0) return EXIT.done;
+  throw new MessageError(CTL_MESSAGES.watchdogSettingsWrong, { number: wrong });
+}
+
+async function readRaw(directory: DataDirectory): Promise<ReadonlyMap<string, string>> {
+  try {
+    return await readSettings(directory, [
+      'max_connections',
+      ...Object.keys(INSTANCE_SETTINGS),
+      ...Object.keys(WATCHDOG_PARAMETERS),
+    ]);
+  } catch (error) {
+    if (!(error instanceof SettingsUnreadable)) throw error;
+    const params = { reason: error.message };
+    throw new MessageError(CTL_MESSAGES.watchdogSettingsUnreadable, params, { cause: error });
+  }
+}
+
+/** File names without directory and ending, as PostgreSQL looks for them. */
+function librariesIn(list: string): string[] {
+  return list.split(',').map((word) => {
+    const name = word.trim().replaceAll('"', '');
+    return name.slice(name.lastIndexOf('/') + 1).replace(/\.so$/, '');
+  });
+}
+
+function checkWatchdogDescriptors(links: number, output: Output): void {
+  const { hard: limit } = descriptorLimit();
+  const { figure, formula } = watchdogDescriptors(links);
+  output.lines([`watchdog needs: ${formula}`, `limit: ${limit}, ${limit >= figure ? 'enough' : 'too few'}`]);
+  if (limit >= figure) return;
+  const allowed = heartbeatConnectionsAllowed(limit);
+  const params = { limit, allowed, wanted: links, needed: figure, unit: 'conmgr-watchdog@.service' };
+  output.report(PROCESS_MESSAGES.heartbeatLinksCapped, params);
+}
+
+/** The documented figure against the limit that the running postmaster has. */
+async function checkInstanceDescriptors(
+  { path }: DataDirectory,
+  maxFiles: number,
+  links: number,
+  output: Output,
+): Promise<void> {
+  const { figure, formula } = instanceDescriptors(maxFiles, links);
+  output.lines([`instance needs: ${formula}`]);
+  const { fact } = await readPostmaster(path);
+  if (fact.kind !== 'running') {
+    output.report(CTL_MESSAGES.descriptorsUnknown);
+    return;
+  }
+  const { soft: limit } = descriptorLimit({ pid: fact.pid });
+  output.lines([`limit of PID ${fact.pid}: ${limit}, ${limit >= figure ? 'enough' : 'too few'}`]);
+  if (limit >= figure) return;
+  const params = { limit, pid: fact.pid, needed: figure, maxFiles, heartbeatConnections: links };
+  output.report(PROCESS_MESSAGES.instanceDescriptorsTooFew, params);
+}
