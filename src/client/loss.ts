@@ -24,13 +24,21 @@ export function lossOf(bound: CmInstance, reason: LossReason, text: string): CmE
   );
 }
 
-/** pg gives no code to a session that the server closed; `bound` is the instance, if conmgr named it. */
+/**
+ * The error of a session that ended without a word of conmgr or of the server. pg gives a closed connection no code
+ * at all and a broken one the operating system's; both get 08006, so that applications have one code to look for.
+ * `bound` is the instance, if conmgr named it.
+ */
 export function explainEnd(error: Error, bound: CmInstance | undefined): Error {
   if (error instanceof CmError) return error;
+  const conmgr: LostInstance | undefined = bound && { ...bound, reason: 'connection closed' };
+  if ('syscall' in error) {
+    return cmError(CONNECTION_FAILURE, 'broken', { why: error.message }, { cause: error, conmgr });
+  }
   const known = error as Error & { code?: string; conmgr?: LostInstance };
   if (known.code === undefined && error.message.startsWith('Connection terminated')) {
     known.code = CONNECTION_FAILURE;
   }
-  if (bound !== undefined) known.conmgr ??= { ...bound, reason: 'connection closed' };
+  if (conmgr !== undefined) known.conmgr ??= conmgr;
   return error;
 }

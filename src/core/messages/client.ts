@@ -103,6 +103,14 @@ const rows = {
     cause: 'conmgr ended without handing its sessions over, and was not back within its restart_grace.',
     cure: 'Start conmgr; its log says why it ended.',
   },
+  broken: {
+    code: 'CM4022',
+    event: 'session_lost',
+    level: 'ERROR',
+    text: 'connection to the server broke: {why}',
+    cause: 'The operating system ended the connection: the server died, or something on the way cut it.',
+    cure: 'Connect again; conmgr names an instance that fits.',
+  },
   badTarget: {
     code: 'CM4030',
     level: 'ERROR',

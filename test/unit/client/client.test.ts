@@ -528,6 +528,17 @@ describe('a loss', () => {
     assert.equal(await side.left, 'said goodbye');
   });
 
+  it('is a connection that the operating system broke: 08006 too, with its error as the cause', async () => {
+    const { client, errors } = await session();
+    const running = rejection(client.query('hang'));
+    const { stream } = client.connection;
+    stream.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }));
+    const error = await running;
+    assert.deepEqual([error.code, error.conmgr?.reason], ['08006', 'connection closed']);
+    assert.equal((error.cause as NodeJS.ErrnoException).code, 'ECONNRESET');
+    assert.deepEqual(errors, [error]);
+  });
+
   it('is reported with 08006 also for a host used directly', async () => {
     const server = await instance();
     const { client, errors } = await connected([server]);
