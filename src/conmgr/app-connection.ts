@@ -26,7 +26,8 @@ export interface AppEvents {
   stock(connection: AppConnection): void;
   /** A question that is refused, or something that is not PostgreSQL: why. */
   refusedQuestion(connection: AppConnection, reason: string): void;
-  garbage(connection: AppConnection, reason: string): void;
+  /** `more`: what differs from one to the next, so that a flood of them is one kind of message. */
+  garbage(connection: AppConnection, reason: string, more: string): void;
   /** The first packet is complete, whatever it was: the connection is no longer half-open. */
   settled(connection: AppConnection): void;
   closed(connection: AppConnection): void;
@@ -84,6 +85,13 @@ export class AppConnection {
     this.#socket.setTimeout(REFUSAL_LINGER_MS, () => this.#socket.destroy());
   }
 
+  /** The same, but the connection is gone within this very call: what was sent has been handed to the kernel. */
+  sendAway(error: ErrorFields): void {
+    this.#phase = 'ending';
+    this.#socket.write(encodeErrorResponse(error));
+    this.#socket.destroy();
+  }
+
   #take(chunk: Buffer): void {
     if (this.#phase === 'ending') return;
     this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
@@ -111,17 +119,20 @@ export class AppConnection {
         this.end();
         return;
       case 'direct-tls':
-        this.#garbage('direct TLS is not served on this port');
+        this.#garbage('direct TLS is not served on this port', '');
         return;
       case 'garbage':
-        this.#garbage(`${packet.why}; first bytes ${this.#held.subarray(0, 16).toString('hex')}`);
+        this.#garbage(
+          'not the beginning of a PostgreSQL connection',
+          ` (${packet.why}, first bytes ${this.#held.subarray(0, 16).toString('hex')})`,
+        );
         return;
     }
   }
 
   #decline(kind: string, rest: Buffer): void {
     if (rest.length > 0 || this.#declined.has(kind)) {
-      this.#garbage('data behind an encryption request');
+      this.#garbage('data behind an encryption request', '');
       return;
     }
     this.#declined.add(kind);
@@ -168,7 +179,7 @@ export class AppConnection {
       if (message.kind === 'bound') this.#events.bound(this, message);
       else if (message.kind === 'close') this.end();
       else {
-        this.#events.garbage(this, message.why);
+        this.#events.garbage(this, message.why, '');
         this.destroy();
       }
     }
@@ -178,9 +189,9 @@ export class AppConnection {
     this.#events.settled(this);
   }
 
-  #garbage(reason: string): void {
+  #garbage(reason: string, more: string): void {
     this.#settle();
-    this.#events.garbage(this, reason);
+    this.#events.garbage(this, reason, more);
     this.destroy();
   }
 }

@@ -2,13 +2,13 @@
  * The port for applications: accepts, bounds what is half-open, and sends what ConmgrCore has to say.
  *
  * Node accepts and closes silently at its descriptor limit, so descriptors are counted here: a
- * connection too many gets a clear refusal from a small reserve, and the links keep theirs.
+ * connection too many is told why it is refused, and the links keep their descriptors.
  */
 import type { Socket } from 'node:net';
 import { refusalForDescriptors } from '../core/conmgr/refusals.js';
 import type { Ask } from '../core/protocol/ask.js';
 import { type BoundMessage, type ConmgrMessage, encodeConmgrMessage } from '../core/protocol/first-phase.js';
-import { type ErrorFields, STARTUP_TIMEOUT_MS } from '../core/protocol/startup.js';
+import { type ErrorFields, encodeErrorResponse, STARTUP_TIMEOUT_MS } from '../core/protocol/startup.js';
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
 import { AppConnection, type AppEvents } from './app-connection.js';
 
@@ -17,8 +17,6 @@ export const SLICE = 200;
 /** Half-open connections at the most; the oldest makes room for the newest. */
 const MAX_HALF_OPEN = 4096;
 const HALF_OPEN_SWEEP_MS = 250;
-/** Descriptors kept back to tell surplus applications why they are refused. */
-const REFUSAL_RESERVE = 16;
 
 export interface AppPortEvents {
   asked(session: number, ask: Ask): void;
@@ -32,7 +30,7 @@ export interface AppPortEvents {
 
 export interface AppPortOptions {
   readonly clock: Clock;
-  /** Application connections that the descriptor limit allows. */
+  /** Application connections that the descriptor limit allows, below the limit by what the rest of the process needs. */
   readonly allowed: () => { readonly connections: number; readonly limit: number };
   readonly events: AppPortEvents;
 }
@@ -72,18 +70,17 @@ export class AppPort implements AppEvents {
 
   accept(socket: Socket): void {
     const { connections, limit } = this.#options.allowed();
-    if (this.#connections.size >= connections + REFUSAL_RESERVE) {
-      socket.on('error', () => {});
-      socket.destroy();
-      this.#options.events.report('noDescriptor', { open: this.#connections.size, limit });
-      return;
-    }
-    if (this.#halfOpen.size >= MAX_HALF_OPEN) {
+    const full = this.#connections.size >= connections;
+    if (full) this.#options.events.report('noDescriptor', { open: this.#connections.size, limit });
+    if (full || this.#halfOpen.size >= MAX_HALF_OPEN) {
+      // Who has not said anything yet makes room: a real client speaks at once.
       const [oldest] = this.#halfOpen.keys();
-      if (oldest !== undefined) {
-        this.#halfOpen.delete(oldest);
-        oldest.destroy();
+      if (oldest === undefined) {
+        sendAway(socket, limit);
+        return;
       }
+      this.#forget(oldest);
+      oldest.sendAway(refusalForDescriptors(limit));
     }
     const connection = new AppConnection(this.#nextId, socket, this);
     this.#nextId += 1;
@@ -121,12 +118,6 @@ export class AppPort implements AppEvents {
   // AppEvents
 
   asked(connection: AppConnection, ask: Ask): void {
-    const { connections, limit } = this.#options.allowed();
-    if (this.#connections.size > connections) {
-      this.#options.events.report('noDescriptor', { open: this.#connections.size, limit });
-      connection.refuse(refusalForDescriptors(limit));
-      return;
-    }
     this.#sessions.add(connection.id);
     this.#options.events.asked(connection.id, ask);
   }
@@ -143,8 +134,8 @@ export class AppPort implements AppEvents {
     this.#options.events.report('clientRefused', { peer: connection.peer, reason });
   }
 
-  garbage(connection: AppConnection, reason: string): void {
-    this.#options.events.report('badClient', { peer: connection.peer, reason });
+  garbage(connection: AppConnection, reason: string, more: string): void {
+    this.#options.events.report('badClient', { peer: connection.peer, reason, more });
   }
 
   settled(connection: AppConnection): void {
@@ -152,11 +143,16 @@ export class AppPort implements AppEvents {
   }
 
   closed(connection: AppConnection): void {
-    this.#halfOpen.delete(connection);
-    this.#connections.delete(connection.id);
+    this.#forget(connection);
     this.#closing.get(connection)?.();
     this.#closing.delete(connection);
     if (this.#sessions.delete(connection.id)) this.#options.events.closed(connection.id);
+  }
+
+  /** Its descriptor is free, or is about to be within this turn of the event loop. */
+  #forget(connection: AppConnection): void {
+    this.#halfOpen.delete(connection);
+    this.#connections.delete(connection.id);
   }
 
   #deliver(): void {
@@ -191,6 +187,7 @@ export class AppPort implements AppEvents {
       this.#options.events.report('badClient', {
         peer: connection.peer,
         reason: `no complete start-up packet within ${STARTUP_TIMEOUT_MS / 1000} s`,
+        more: '',
       });
       this.#halfOpen.delete(connection);
       connection.destroy();
@@ -199,4 +196,11 @@ export class AppPort implements AppEvents {
       this.#sweep = this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
     }
   }
+}
+
+/** Tells a connection that nothing can be done for it and closes it within this very call. */
+function sendAway(socket: Socket, limit: number): void {
+  socket.on('error', () => {});
+  socket.write(encodeErrorResponse(refusalForDescriptors(limit)));
+  socket.destroy();
 }

@@ -5,7 +5,7 @@
  * loop, so that what lies unread in the sockets is read before anybody is declared dead.
  */
 
-import { connectionsAllowed } from '../core/config/descriptors.js';
+import { connectionsLeft } from '../core/config/descriptors.js';
 import { formatProblem } from '../core/config/problem.js';
 import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
@@ -55,6 +55,8 @@ export class Daemon {
   readonly #startedAt: WallMs;
   readonly #watchers = new Set<() => void>();
   #listener: Listener | undefined;
+  /** Open before the first link and the first application. */
+  #ownDescriptors = 0;
   #timer: TimerHandle | undefined;
   #timerAt = NEVER;
   #reportDue = false;
@@ -74,7 +76,11 @@ export class Daemon {
     this.#port = new AppPort({
       clock: options.clock,
       allowed: () => ({
-        connections: connectionsAllowed(options.descriptorLimit, this.#core.config.instances.length),
+        connections: connectionsLeft(
+          options.descriptorLimit,
+          this.#ownDescriptors,
+          this.#core.config.instances.length,
+        ),
         limit: options.descriptorLimit,
       }),
       events: {
@@ -107,6 +113,7 @@ export class Daemon {
       log.write(CONMGR_MESSAGES.addressMissing, { address, reason: text });
     for (const address of this.#listener.addresses)
       log.write(CONMGR_MESSAGES.listening, { address, port: config.port });
+    this.#ownDescriptors = this.#options.openDescriptors();
     this.#run(this.#core.start(this.#now()));
     this.#pingManager();
   }

@@ -51,6 +51,17 @@ export function connectionsAllowed(limit: number, instances: number, perConnecti
   return Math.max(0, Math.floor((limit - CONMGR_BASE - PER_INSTANCE * instances) / perConnection));
 }
 
+/** Kept back for what comes and goes: cm_ctl's connections, name look-ups, files that are read, log sockets. */
+const PASSING = 8;
+
+/**
+ * How many applications a running conmgr takes: what is left of its limit beside the `own` descriptors that are open
+ * without links and applications, which are more than the documented base.
+ */
+export function connectionsLeft(limit: number, own: number, instances: number): number {
+  return Math.max(0, limit - Math.max(CONMGR_BASE, own) - PASSING - PER_INSTANCE * instances);
+}
+
 /** How many heartbeat links a limit on descriptors allows the watchdog, at least one. */
 export function heartbeatConnectionsAllowed(limit: number): number {
   return Math.max(1, limit - WATCHDOG_BASE);

@@ -310,7 +310,7 @@ export const CONMGR_MESSAGES = {
   badClient: {
     code: 'CM1253',
     level: 'LOG',
-    text: 'closed application connection from {peer}: {reason}',
+    text: 'closed application connection from {peer}: {reason}{more}',
     cause: 'What was sent is not the beginning of a PostgreSQL connection, or did not come within 3 s.',
     cure: 'Find out which program connects to this port by mistake.',
   },
