@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
 import { resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
+import type { StopMode } from '../core/control/protocol.js';
 import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
@@ -50,11 +51,25 @@ export async function runConmgr(directory: string, software: Software): Promise<
   };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
+  let daemon: Daemon | undefined;
+  installSignals(() => daemon, exit);
+  const published = {
+    daemon: () => daemon,
+    publish: (running: Daemon) => {
+      daemon = running;
+    },
+  };
   try {
-    await start(directory, software, log, exit);
+    await start(directory, software, log, exit, published);
   } catch (error) {
     fatal(error);
   }
+}
+
+/** Where the running daemon is found by signals and by cm_ctl, once there is one. */
+interface Published {
+  daemon(): Daemon | undefined;
+  publish(running: Daemon): void;
 }
 
 async function start(
@@ -62,6 +77,7 @@ async function start(
   software: Software,
   log: Logger,
   exit: (status: number) => void,
+  published: Published,
 ): Promise<void> {
   assertNotRoot('conmgr', 'conmgr@DIRECTORY.service');
   const real = await openDirectory(directory).catch((error: Error) => {
@@ -72,8 +88,7 @@ async function start(
   log.reportMissingNative();
   const limit = preflight(config, log);
   const lock = await lockDirectory(real, { clock: systemClock, lines: [String(config.port)] });
-  let daemon: Daemon | undefined;
-  const control = await openControl(real, () => daemon).catch((error: Error) => {
+  const control = await openControl(real, published.daemon).catch((error: Error) => {
     throw new MessageError(
       CONMGR_MESSAGES.controlFailed,
       { directory: real, reason: error.message },
@@ -117,18 +132,30 @@ async function start(
     },
   });
   await running.start();
-  daemon = running;
-  installSignals(running);
+  published.publish(running);
   notifier.ready();
 }
 
 /** The modes of a stop by signal; PostgreSQL's own SIGTERM is smart, here it is fast as systemd expects. */
-function installSignals(daemon: Daemon): void {
-  process.on('SIGTERM', () => daemon.stop('fast', 'fast'));
-  process.on('SIGINT', () => daemon.stop('fast', 'fast'));
-  process.on('SIGQUIT', () => daemon.stop('immediate', 'immediate'));
-  process.on('SIGUSR1', () => daemon.stop('smart', 'smart'));
-  process.on('SIGHUP', () => void daemon.reload(false));
+const STOP_SIGNALS = {
+  SIGTERM: 'fast',
+  SIGINT: 'fast',
+  SIGQUIT: 'immediate',
+  SIGUSR1: 'smart',
+} as const satisfies Partial<Record<NodeJS.Signals, StopMode>>;
+
+/** From the first moment on: by default SIGHUP ends a process, and SIGUSR1 makes Node.js open a debugger port. */
+function installSignals(daemon: () => Daemon | undefined, exit: (status: number) => void): void {
+  for (const [signal, mode] of Object.entries(STOP_SIGNALS)) {
+    process.on(signal, () => {
+      const running = daemon();
+      // What has been begun by then, the kernel takes back with the process.
+      if (running === undefined) exit(0);
+      else running.stop(mode, mode);
+    });
+  }
+  // What is not read yet will be read anyway.
+  process.on('SIGHUP', () => void daemon()?.reload(false));
   process.on('SIGPIPE', () => {});
 }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   ControlAnswer,
+  ControlRequest,
   InstanceStatus,
   ReloadReport,
   StatusReport,
@@ -138,7 +139,7 @@ export class ConmgrProcess {
     return FirstPhaseClient.bound(this.port, ask, instance);
   }
 
-  control(request: { readonly command: string }): Promise<ControlAnswer> {
+  control(request: ControlRequest): Promise<ControlAnswer> {
     return askControl(this.directory, request, { timeoutMs: 10_000 });
   }
 

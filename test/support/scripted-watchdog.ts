@@ -240,7 +240,7 @@ export class ScriptedLink {
         break;
       case 'goodbye':
         this.silence();
-        this.send({ name: 'goodbyeAck' });
+        if (this.#watchdog.acknowledges) this.send({ name: 'goodbyeAck' });
         break;
       default:
         break;
@@ -258,6 +258,8 @@ export class ScriptedWatchdog {
   attributes: InstanceAttributes;
   greeting: Greeting;
   graceMs: number;
+  /** Whether GOODBYE is answered. */
+  acknowledges = true;
   readonly #systemIdentifier: bigint | undefined;
   #listener: Listener | undefined;
   #waiting: (() => void)[] = [];
