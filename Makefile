@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: demo build check test test-unit test-integration bench clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
+# UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
 # Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
 RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
 export ONLY KEEP
@@ -22,6 +23,7 @@ check: $(INSTALLED) ## types, lint, arrows between folders, house rules; no outp
 	@node packaging/check.mjs
 
 test: $(INSTALLED) ## all tests but the slow ones; ONLY=words: files whose path contains one; NODE=18|20|22|24
+	@$(if $(UPDATE),node packaging/run-ts.mjs test/scenarios/record.ts)
 	@$(RUN) tests all
 
 test-unit: $(INSTALLED) ## the tests that start no server

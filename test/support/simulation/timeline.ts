@@ -1,0 +1,105 @@
+/**
+ * Time of a simulated world: events happen in the order of their moments and, at one moment, in the order in which
+ * they were planned; wake-ups come after everything else that happens at their moment.
+ */
+
+interface Planned {
+  readonly at: number;
+  /** 0: something arrives · 1: a process wakes up by its timer, after reading what has arrived. */
+  readonly rank: 0 | 1;
+  readonly order: number;
+  readonly happen: () => void;
+}
+
+export interface Cancellable {
+  cancel(): void;
+}
+
+export class Timeline {
+  #now = 0;
+  #order = 0;
+  /** A binary heap: the earliest stands first. */
+  readonly #heap: Planned[] = [];
+  readonly #cancelled = new Set<Planned>();
+
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Plans something `delayMs` from now. */
+  after(delayMs: number, happen: () => void): Cancellable {
+    return this.#plan(this.#now + Math.max(0, delayMs), 0, happen);
+  }
+
+  /** Plans a wake-up; one in the past comes at once. */
+  wakeAt(at: number, happen: () => void): Cancellable {
+    return this.#plan(Math.max(at, this.#now), 1, happen);
+  }
+
+  /** Lets `ms` pass. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (let count = 0; ; count += 1) {
+      const next = this.#heap[0];
+      if (next === undefined || next.at > end) break;
+      if (count > 1_000_000) throw new Error(`events without end at ${this.#now} ms`);
+      this.#pop();
+      if (this.#cancelled.delete(next)) continue;
+      this.#now = next.at;
+      next.happen();
+    }
+    this.#now = end;
+  }
+
+  #plan(at: number, rank: 0 | 1, happen: () => void): Cancellable {
+    const planned = { at, rank, order: this.#order++, happen };
+    this.#heap.push(planned);
+    this.#rise(this.#heap.length - 1);
+    return { cancel: () => this.#cancelled.add(planned) };
+  }
+
+  #rise(start: number): void {
+    for (let index = start; index > 0; ) {
+      const parent = (index - 1) >> 1;
+      if (!earlier(this.#heap[index]!, this.#heap[parent]!)) return;
+      this.#swap(index, parent);
+      index = parent;
+    }
+  }
+
+  #pop(): void {
+    const last = this.#heap.pop()!;
+    if (this.#heap.length === 0) return;
+    this.#heap[0] = last;
+    for (let index = 0; ; ) {
+      const [left, right] = [2 * index + 1, 2 * index + 2];
+      let least = index;
+      for (const child of [left, right]) {
+        if (child < this.#heap.length && earlier(this.#heap[child]!, this.#heap[least]!)) least = child;
+      }
+      if (least === index) return;
+      this.#swap(index, least);
+      index = least;
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    [this.#heap[a], this.#heap[b]] = [this.#heap[b]!, this.#heap[a]!];
+  }
+}
+
+function earlier(a: Planned, b: Planned): boolean {
+  if (a.at !== b.at) return a.at < b.at;
+  return a.rank === b.rank ? a.order < b.order : a.rank < b.rank;
+}
+
+/** A small generator of numbers in [0, 1) that gives the same ones for the same seed (Mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
+  };
+}
