@@ -20,6 +20,8 @@ export class Links {
   readonly #probes = new Map<number, AbortController>();
   /** Counts attempts, so that the answer to an abandoned one is dropped. */
   readonly #attempts = new Map<number, number>();
+  /** One look-up per name at a time: a slow resolver must not fill the thread pool that all names share. */
+  readonly #lookUps = new Map<string, Promise<readonly string[]>>();
 
   constructor(reports: LinkReports) {
     this.#reports = reports;
@@ -36,10 +38,16 @@ export class Links {
       queueMicrotask(() => report({ type: 'resolved', addresses: [hostaddr] }));
       return;
     }
-    resolveHost(host ?? '').then(
+    this.#lookUp(host ?? '').then(
       (addresses) => report({ type: 'resolved', addresses }),
       (error: Error) => report({ type: 'resolveFailed', text: error.message }),
     );
+  }
+
+  #lookUp(host: string): Promise<readonly string[]> {
+    const lookUp = this.#lookUps.get(host) ?? resolveHost(host).finally(() => this.#lookUps.delete(host));
+    this.#lookUps.set(host, lookUp);
+    return lookUp;
   }
 
   connect({ number, watchdogPort }: InstanceConfig, address: string): void {

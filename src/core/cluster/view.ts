@@ -84,9 +84,12 @@ export type ClusterEvent =
   | {
       readonly type: 'conflictBegan';
       readonly number: number;
-      readonly winner: number | undefined;
       readonly timeline: number;
-      readonly winnerTimeline: number;
+      /** Another that claims to be primary: the one that is offered, if any is. */
+      readonly rival: number;
+      readonly rivalTimeline: number;
+      /** undefined: none of them is offered. */
+      readonly winner: number | undefined;
     }
   | { readonly type: 'conflictEnded'; readonly number: number }
   /** The sessions of this instance are to be ended now. */
@@ -216,12 +219,14 @@ export function drawView(
   for (const loser of losers) {
     const known = memory.conflicts.get(loser.number);
     if (known === undefined) {
+      const rival = winner ?? losers.find((one) => one !== loser) ?? loser;
       events.push({
         type: 'conflictBegan',
         number: loser.number,
-        winner: winner?.number,
         timeline: loser.attributes?.timeline ?? 0,
-        winnerTimeline: winner?.attributes?.timeline ?? 0,
+        rival: rival.number,
+        rivalTimeline: rival.attributes?.timeline ?? 0,
+        winner: winner?.number,
       });
     }
     const conflict = known ?? {

@@ -399,25 +399,21 @@ export class ConmgrCore {
     const params = instance === undefined ? {} : set.params(instance);
     switch (event.type) {
       case 'conflictBegan': {
-        const known = event.winner !== undefined;
-        const winner = known
-          ? `${set.nameOf(event.winner)} on timeline ${event.winnerTimeline}`
-          : 'another primary';
-        const offered = known ? set.nameOf(event.winner) : 'none of them';
-        this.#out.log('conflict', { ...params, timeline: event.timeline, winner, offered });
+        const rival = `${set.nameOf(event.rival)} on timeline ${event.rivalTimeline}`;
+        const offered = event.winner === undefined ? 'none of them' : set.nameOf(event.winner);
+        this.#out.log('conflict', { ...params, timeline: event.timeline, rival, offered });
         break;
       }
       case 'conflictEnded':
         this.#out.log('conflictEnded', params);
         break;
       case 'conflictExpired': {
-        const winner = set.nameOf(event.winner);
-        const sessions = this.#desk.drop(
-          event.number,
-          'conflict with a newer primary',
-          event.winner === undefined ? 'decided by an operator' : `${winner} is the primary now`,
-        );
-        this.#out.log('conflictExpired', { ...params, sessions, winner });
+        const decision =
+          event.winner === undefined
+            ? 'decided by an operator'
+            : `${set.nameOf(event.winner)} is the primary`;
+        const sessions = this.#desk.drop(event.number, 'conflict with a newer primary', decision);
+        this.#out.log('conflictExpired', { ...params, sessions, decision });
         break;
       }
       case 'foreign': {

@@ -3,6 +3,7 @@ import { chooseInstances, mustEvict } from '../cluster/choice.js';
 import type { TargetSessionAttrs } from '../cluster/target-session.js';
 import type { Member } from '../cluster/view.js';
 import type { Ask } from '../protocol/ask.js';
+import { hasAttribute } from '../protocol/attributes.js';
 import type { ByeKind, Candidate, DownReason } from '../protocol/first-phase.js';
 import type { MonotonicMs } from '../time.js';
 import { roleOf } from './instance.js';
@@ -153,7 +154,8 @@ export class SessionDesk {
     const policy = this.#set.config.evictOnRoleChange;
     const misplaced = (session: Session) =>
       session.phase === 'bound' && mustEvict(member, session.ask.target, policy);
-    const text = `instance is ${roleOf(member.bits)} now`;
+    const readOnly = hasAttribute(member.bits, 'readOnlyByDefault') ? ' and read-only by default' : '';
+    const text = `instance is ${roleOf(member.bits)}${readOnly} now`;
     const sessions = this.drop(member.number, 'role no longer fits', text, misplaced);
     const instance = this.#set.get(member.number);
     if (sessions > 0 && instance !== undefined)

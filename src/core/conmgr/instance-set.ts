@@ -149,8 +149,9 @@ export class InstanceSet {
 
   /** `instance 1 (db2:5432)` for messages about several. */
   nameOf(number: number | undefined): string {
-    const instance = number === undefined ? undefined : this.#instances.get(number);
-    return instance === undefined ? 'none' : `instance ${number} (${addressOf(instance)})`;
+    if (number === undefined) return 'none';
+    const instance = this.#instances.get(number);
+    return instance === undefined ? `instance ${number}` : `instance ${number} (${addressOf(instance)})`;
   }
 
   /** What is known of every instance, for DETAIL. */

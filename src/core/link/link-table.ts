@@ -160,8 +160,8 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
   row({
     from: ['resolving'],
     on: 'woke',
-    to: 'waiting',
-    why: 'An attempt is cut off after heartbeat_connect_timeout.',
+    to: 'same',
+    why: 'Without an address there is nothing to try but to wait for the resolver; asking it again would not help.',
     when: (data, _event, now) => now >= data.phaseEndsAt,
     act: (data, _event, now) => fail(data, 'host name resolution timed out', now),
   }),

@@ -239,7 +239,7 @@ export const CONMGR_MESSAGES = {
     code: 'CM1242',
     event: 'conflict',
     level: 'WARNING',
-    text: 'two primaries: instance {instance} ({host}:{port}) on timeline {timeline} beside {winner}',
+    text: 'two primaries: instance {instance} ({host}:{port}) on timeline {timeline} beside {rival}',
     detail:
       'New sessions for primary and read-write go to {offered}. Sessions of instance {instance} are kept for heartbeat_timeout if it was up before, then ended.',
     hint: 'Stop the primary that is not wanted. "cm_ctl resolve-conflict {instance}" ends its sessions at once.',
@@ -259,7 +259,7 @@ export const CONMGR_MESSAGES = {
     code: 'CM1244',
     event: 'conflict_expired',
     level: 'WARNING',
-    text: 'ended {sessions} sessions of instance {instance} ({host}:{port}), which is in conflict with {winner}',
+    text: 'ended {sessions} sessions of instance {instance} ({host}:{port}), which is in conflict with another primary: {decision}',
     cause: 'The conflict has lasted heartbeat_timeout, or an operator decided it.',
     cure: 'As for CM1242.',
   },

@@ -61,7 +61,7 @@ export const OPTIONS = { onConflict: 'newest', conflictMs: 3000 } as const;
 function inWords(event: ClusterEvent): string {
   switch (event.type) {
     case 'conflictBegan':
-      return `conflict ${event.number} (timeline ${event.timeline}) with ${event.winner} (${event.winnerTimeline})`;
+      return `conflict ${event.number} (timeline ${event.timeline}) with ${event.rival} (${event.rivalTimeline}), offered ${event.winner}`;
     case 'conflictExpired':
       return `expired ${event.number} for ${event.winner}`;
     case 'conflictEnded':

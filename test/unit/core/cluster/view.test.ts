@@ -111,7 +111,10 @@ describe('two primaries', () => {
   it('are never both offered for writing: the newer timeline wins, at once, and the conflict is told', () => {
     const gallery = new Gallery();
     gallery.draw(0, OLD, standby(1));
-    assert.deepEqual(gallery.draw(1000, OLD, NEW), ['conflict 0 (timeline 1) with 1 (2)', 'primary 0 -> 1']);
+    assert.deepEqual(gallery.draw(1000, OLD, NEW), [
+      'conflict 0 (timeline 1) with 1 (2), offered 1',
+      'primary 0 -> 1',
+    ]);
     assert.equal(gallery.member(0).conflict, true);
     assert.equal(hasAttribute(gallery.member(0).bits, 'conflict'), true);
   });
@@ -131,7 +134,10 @@ describe('two primaries', () => {
     const gallery = new Gallery();
     gallery.draw(0, OLD, standby(1));
     gallery.draw(1000, { ...OLD, health: 'lost' }, NEW);
-    assert.deepEqual(gallery.draw(9000, OLD, NEW), ['conflict 0 (timeline 1) with 1 (2)', 'expired 0 for 1']);
+    assert.deepEqual(gallery.draw(9000, OLD, NEW), [
+      'conflict 0 (timeline 1) with 1 (2), offered 1',
+      'expired 0 for 1',
+    ]);
     assert.equal(gallery.view.primary, 1);
   });
 
@@ -162,7 +168,9 @@ describe('two primaries', () => {
   it('on equal timelines the one known longer stays', () => {
     const gallery = new Gallery();
     gallery.draw(0, standby(0), primary(1));
-    assert.deepEqual(gallery.draw(1000, primary(0), primary(1)), ['conflict 0 (timeline 1) with 1 (1)']);
+    assert.deepEqual(gallery.draw(1000, primary(0), primary(1)), [
+      'conflict 0 (timeline 1) with 1 (1), offered 1',
+    ]);
     assert.equal(gallery.view.primary, 1);
   });
 
@@ -173,7 +181,7 @@ describe('two primaries', () => {
   it('on_conflict = keep stays with the one known longer although the other is newer', () => {
     const gallery = new Gallery({ ...OPTIONS, onConflict: 'keep' });
     gallery.draw(0, OLD, standby(1));
-    assert.deepEqual(gallery.draw(1000, OLD, NEW), ['conflict 1 (timeline 2) with 0 (1)']);
+    assert.deepEqual(gallery.draw(1000, OLD, NEW), ['conflict 1 (timeline 2) with 0 (1), offered 0']);
     assert.equal(gallery.view.primary, 0);
     assert.deepEqual(gallery.draw(4000, OLD, NEW), ['expired 1 for 0']);
   });
@@ -182,8 +190,8 @@ describe('two primaries', () => {
     const gallery = new Gallery({ ...OPTIONS, onConflict: 'none' });
     gallery.draw(0, OLD, standby(1));
     assert.deepEqual(gallery.draw(1000, OLD, NEW), [
-      'conflict 0 (timeline 1) with undefined (0)',
-      'conflict 1 (timeline 2) with undefined (0)',
+      'conflict 0 (timeline 1) with 1 (2), offered undefined',
+      'conflict 1 (timeline 2) with 0 (1), offered undefined',
       'primary 0 -> undefined',
     ]);
     assert.equal(viewWakeAt(gallery.memory), NEVER);
@@ -235,8 +243,8 @@ describe('a stale claim to be primary', () => {
     gallery.draw(1000, standby(0), stale(1, 2));
     assert.equal(gallery.view.primary, 1);
     assert.deepEqual(gallery.draw(2000, primary(0, { timeline: 1 }), stale(1, 2)), [
-      'conflict 0 (timeline 1) with undefined (0)',
-      'conflict 1 (timeline 2) with undefined (0)',
+      'conflict 0 (timeline 1) with 1 (2), offered undefined',
+      'conflict 1 (timeline 2) with 0 (1), offered undefined',
       'primary 1 -> undefined',
     ]);
     assert.deepEqual(gallery.draw(9000, primary(0, { timeline: 1 }), stale(1, 2)), []);

@@ -24,7 +24,7 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
     resolved: ['connecting', 'connect 10.0.0.5'],
     'resolved to nothing': ['waiting', 'report failure first: host name has no address'],
     'resolve failed': ['waiting', 'report failure first: unknown host'],
-    ...each(AFTER_CONNECT_TIMEOUT, ['waiting', 'report failure first: host name resolution timed out']),
+    ...each(AFTER_CONNECT_TIMEOUT, ['resolving', 'report failure first: host name resolution timed out']),
   },
   'resolving, address known': {
     stop: DONE,
