@@ -148,6 +148,8 @@ export class ConmgrCore {
 
   /** New configuration; what may change at reload takes effect now. `port` and listen_addresses are the shell's. */
   reconfigure(config: ConmgrConfig, now: MonotonicMs): readonly ConmgrEffect[] {
+    // A link that is begun now would have to be ended first: the end would never come.
+    if (this.#stopping === 'ending') return this.#finish(now);
     const wanted = new Map(config.instances.map((instance) => [instance.number, instance]));
     this.#set.config = config;
     for (const instance of this.#set.all) {
@@ -422,7 +424,12 @@ export class ConmgrCore {
         break;
       }
       case 'primaryChanged':
-        this.#out.log('primaryChanged', { primary: set.nameOf(event.to), was: set.nameOf(event.from) });
+        // With the number, so that the log does not take a new primary for a repetition of the loss of the old one.
+        this.#out.log('primaryChanged', {
+          instance: event.to,
+          primary: set.nameOf(event.to),
+          was: set.nameOf(event.from),
+        });
         break;
     }
   }
