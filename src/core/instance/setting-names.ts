@@ -6,7 +6,7 @@
 /** Names at the beginning of a line, as PostgreSQL's parser takes them (src/backend/utils/misc/guc-file.l). */
 const SETTING = /^[ \t]*(watchdog\.[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff.]*)/gim;
 const INCLUDE =
-  /^[ \t]*(include|include_if_exists|include_dir)[ \t]*=?[ \t]*(?:'((?:[^'\n]|'')*)'|([^\s'#]+))/gim;
+  /^[ \t]*(include_if_exists|include_dir|include)[ \t]*=?[ \t]*(?:'((?:[^'\n]|'')*)'|([^\s'#]+))/gim;
 
 /** Names of watchdog.* that a file sets, in lower case. */
 export function watchdogNamesIn(text: string): readonly string[] {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseWatchdogArguments } from '../../../src/watchdog/arguments.js';
+import { stopReason } from '../../../src/watchdog/stop-reason.js';
+
+describe('arguments of conmgr-watchdog', () => {
+  it('the data directory comes from -D, joined or not, or from PGDATA', () => {
+    for (const [words, environment] of [
+      [['-D', '/data'], {}],
+      [['-D/data'], {}],
+      [[], { PGDATA: '/data' }],
+      [['-D', '/data'], { PGDATA: '/other' }],
+    ] as const) {
+      assert.deepEqual(parseWatchdogArguments(words, environment), { act: 'run', directory: '/data' });
+    }
+  });
+
+  it('help and version win over everything behind them', () => {
+    assert.deepEqual(parseWatchdogArguments(['--help', '--nonsense'], {}), { act: 'help' });
+    assert.deepEqual(parseWatchdogArguments(['-V'], {}), { act: 'version' });
+  });
+
+  it('anything else is wrong and says what', () => {
+    const problem = (words: readonly string[], environment = {}): string => {
+      const parsed = parseWatchdogArguments(words, environment);
+      return parsed.act === 'wrong' ? parsed.problem : parsed.act;
+    };
+    assert.equal(problem(['--port=1']), 'unknown argument "--port=1"');
+    assert.equal(problem(['-D']), 'option -D needs a directory');
+    assert.match(problem([], { PGDATA: '' }), /no data directory given/);
+  });
+});
+
+describe('the reason of a stop', () => {
+  it('SIGTERM and SIGINT are a stop, SIGUSR2 announces a restart', () => {
+    assert.deepEqual((['SIGTERM', 'SIGINT', 'SIGUSR2'] as const).map(stopReason), [
+      'stop',
+      'stop',
+      'restart',
+    ]);
+  });
+});

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { Log, MessageSpec } from '../../../src/core/messages/message.js';
+import { EMPTY_MEMORY, type Memory, MemoryFile, recall } from '../../../src/watchdog/memory.js';
+import { eventually } from '../../support/eventually.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { temporaryDirectory } from '../../support/tree.js';
+
+const LINK = {
+  conmgrId: 'a'.repeat(32),
+  address: '10.0.0.1',
+  label: 'conmgr app1',
+  timeoutMs: 3000,
+  beats: 4,
+};
+const KNOWN: Memory = { paused: true, links: [LINK] };
+
+function memoryFile(present: () => Memory, path = join(temporaryDirectory(), 'state')) {
+  const clock = new FakeClock();
+  const written: MessageSpec[] = [];
+  const log: Log = { write: (spec) => void written.push(spec) };
+  return { path, clock, written, file: new MemoryFile({ path, kernelBootId: 'boot', clock, log, present }) };
+}
+
+describe('what is remembered over a restart of the watchdog', () => {
+  it('comes back as it was', async () => {
+    const { path, file } = memoryFile(() => EMPTY_MEMORY);
+    await file.close(KNOWN);
+    assert.deepEqual(await recall(path, 'boot'), KNOWN);
+  });
+
+  it('links are forgotten with a start of the machine: their sessions are gone', async () => {
+    const { path, file } = memoryFile(() => EMPTY_MEMORY);
+    await file.close(KNOWN);
+    assert.deepEqual(await recall(path, 'another boot'), { paused: true, links: [] });
+  });
+
+  it('a file that is missing, cut, or makes no sense is as none', async () => {
+    const path = join(temporaryDirectory(), 'state');
+    assert.deepEqual(await recall(path, 'boot'), EMPTY_MEMORY);
+    const good = JSON.stringify({ version: 1, kernelBootId: 'boot', paused: false, links: [LINK] });
+    for (const text of [
+      '',
+      good.slice(0, -5),
+      '[]',
+      '7',
+      'null',
+      good.replace('"version":1', '"version":2'),
+    ]) {
+      writeFileSync(path, text);
+      assert.deepEqual(await recall(path, 'boot'), EMPTY_MEMORY);
+    }
+    const broken = { ...LINK, beats: 'many' };
+    writeFileSync(path, JSON.stringify({ version: 1, kernelBootId: 'boot', links: [LINK, broken, null, 3] }));
+    assert.deepEqual(await recall(path, 'boot'), { paused: false, links: [LINK] });
+  });
+
+  it('is written at most once a second, and only when it differs', async () => {
+    let known = EMPTY_MEMORY;
+    let asked = 0;
+    const { path, clock, file } = memoryFile(() => {
+      asked += 1;
+      return known;
+    });
+    file.changed();
+    known = KNOWN;
+    file.changed();
+    clock.advance(999);
+    assert.equal(asked, 0);
+    clock.advance(1);
+    assert.equal(asked, 1);
+    await eventually(() => readFileSync(path, 'utf8').includes('10.0.0.1'), { what: 'it is written' });
+    const before = readFileSync(path, 'utf8');
+    await file.close(KNOWN);
+    assert.equal(readFileSync(path, 'utf8'), before);
+  });
+
+  it('a file that cannot be written is a WARNING', async () => {
+    const { written, file } = memoryFile(() => KNOWN, '/nonexistent/state');
+    await file.close(KNOWN);
+    assert.deepEqual(
+      written.map(({ level }) => level),
+      ['WARNING'],
+    );
+  });
+});
