@@ -61,7 +61,8 @@ export class Daemon {
   #timerAt = NEVER;
   #reportDue = false;
   #lastReload: StatusReport['lastReload'] = null;
-  #reloading: Promise<ReloadReport> | undefined;
+  /** The last reload that was asked for. */
+  #reloads: Promise<unknown> = Promise.resolve();
   #ended = false;
 
   constructor(options: DaemonOptions) {
@@ -161,12 +162,14 @@ export class Daemon {
     this.#run(this.#core.stop(mode satisfies CoreStopMode, this.#now()));
   }
 
-  /** Reads conmgr.conf again; on any error the running configuration stays. One reload at a time. */
+  /**
+   * Reads conmgr.conf again; on any error the running configuration stays. One reload at a time, but each reads the
+   * file after it was asked for.
+   */
   reload(forgetCluster: boolean): Promise<ReloadReport> {
-    this.#reloading ??= this.#reload(forgetCluster).finally(() => {
-      this.#reloading = undefined;
-    });
-    return this.#reloading;
+    const report = this.#reloads.then(() => this.#reload(forgetCluster));
+    this.#reloads = report;
+    return report;
   }
 
   resolveConflict(instance: number): boolean {

@@ -107,7 +107,9 @@ function instanceStatus(
       ? hasAttribute(told.bits, 'readOnlyByRecovery') || hasAttribute(told.bits, 'readOnlyByDefault')
       : null,
     accepting:
-      known && HEALTH_MEANING[health].offered ? state === 'up' && hasAttribute(told.bits, 'accepting') : null,
+      known && (HEALTH_MEANING[health].linked || HEALTH_MEANING[health].offered)
+        ? state === 'up' && hasAttribute(told.bits, 'accepting')
+        : null,
     full: hasAttribute(told.bits, 'full'),
     stale: known && hasAttribute(member?.bits ?? 0, 'stale'),
     conflict: member?.conflict ?? false,
