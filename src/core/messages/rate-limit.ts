@@ -34,6 +34,11 @@ function addressOf(peer: string): string {
   return peer.replace(/^(\[.*\]|[^:]*):\d+$/, '$1');
 }
 
+/** Without what a peer can make different in each message: numbers, and the texts of its own that stand in quotes. */
+function kindOfReason(reason: unknown): string {
+  return String(reason ?? '').replace(/".*"|\d+/gs, '');
+}
+
 /**
  * What counts as the same message: code, reason and whom it is about. The port tells configured servers apart
  * (host, port), but not clients (peer), whose ports are made up by the kernel.
@@ -41,7 +46,7 @@ function addressOf(peer: string): string {
 export function rateLimitKey(spec: MessageSpec, params: MessageParams): string {
   const { instance, host, port, reason, peer } = params as Readonly<Record<string, unknown>>;
   const place = peer === undefined ? [host, port] : [addressOf(String(peer))];
-  return [spec.code, instance, reason, ...place].join('\n');
+  return [spec.code, instance, kindOfReason(reason), ...place].join('\n');
 }
 
 /** Decides which messages are written now. Time comes in; nothing is written here. */

@@ -104,6 +104,17 @@ describe('what counts as the same message', () => {
     assert.equal(new Set(keys).size, keys.length);
   });
 
+  it('is not told by what a peer can choose: numbers and quoted texts in the reason', () => {
+    const lengths = [513, 600, 0xffff_ffff].map((n) => `frame length ${n} is not between 2 and 512`);
+    assert.equal(new Set(lengths.map((reason) => key({ peer: '10.0.0.1', reason }))).size, 1);
+    const values = ['a', 'b" c "d', '"', ''].map((value) => `invalid value: "${value}"; It must be 0 or 1.`);
+    assert.equal(new Set(values.map((reason) => key({ peer: '10.0.0.1', reason }))).size, 1);
+    assert.notEqual(
+      key({ peer: '10.0.0.1', reason: lengths[0] }),
+      key({ peer: '10.0.0.1', reason: values[0] }),
+    );
+  });
+
   it('is not told by the port of a client, which is another one with each connection', () => {
     assert.equal(key({ peer: '10.0.0.1:40001' }), key({ peer: '10.0.0.1:40002' }));
     assert.equal(key({ peer: '10.0.0.1', port: 40001 }), key({ peer: '10.0.0.1', port: 40002 }));
