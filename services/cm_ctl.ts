@@ -5,6 +5,7 @@ import { CTL_MESSAGES } from '../src/core/messages/ctl.js';
 import { runCtl } from '../src/ctl/main.js';
 import { Output } from '../src/ctl/output.js';
 import { ProcessManager } from '../src/ctl/process-manager.js';
+import { errorText } from '../src/io/native.js';
 
 declare const CONMGR_VERSION: string;
 
@@ -22,7 +23,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   output.silent = true;
   interruption.abort();
   if (error.code === 'EPIPE') return;
-  output.report(CTL_MESSAGES.outputFailed, { reason: error.message });
+  output.report(CTL_MESSAGES.outputFailed, { reason: errorText(error) });
   process.exitCode = CTL_MESSAGES.outputFailed.exit;
 });
 process.stderr.on('error', () => {});

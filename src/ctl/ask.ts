@@ -30,7 +30,9 @@ export async function ask(directory: string, request: ControlRequest, timeoutMs?
 /** What a process said instead of doing what it was asked for. */
 export function refused({ message, detail, hint }: ControlError): MessageError {
   const spec = { ...CTL_MESSAGES.refused, detail: '{lines}', hint: '{hint}' };
-  return new MessageError(spec, { text: message, lines: detail ?? '', hint: hint ?? '' });
+  // The name in front is for applications, who cannot know whose words they read.
+  const text = message.replace(/^conmgr: /, '');
+  return new MessageError(spec, { text, lines: detail ?? '', hint: hint ?? '' });
 }
 
 async function unavailable(directory: string, cause: ControlUnavailable): Promise<MessageError> {

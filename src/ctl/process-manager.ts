@@ -23,6 +23,9 @@ const SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
   restart: 'SIGTERM',
 };
 
+/** A signal means the same, so it is not waited long for an answer; a restart has none, so there it is. */
+const PATIENCE_MS = 1000;
+
 export interface ProcessManagerOptions {
   /** The conmgr to start. */
   readonly program: string;
@@ -67,7 +70,7 @@ export class ProcessManager implements Manager {
 
   async stop(directory: string, pid: number, mode: StopMode): Promise<void> {
     try {
-      await ask(directory, { command: 'stop', mode });
+      await ask(directory, { command: 'stop', mode }, mode === 'restart' ? undefined : PATIENCE_MS);
     } catch (error) {
       const cause = error instanceof MessageError ? error.cause : error;
       if (!(cause instanceof ControlUnavailable)) throw error;

@@ -16,6 +16,7 @@ import { type DataDirectory, openDataDirectory, readPostmaster } from '../io/dat
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { descriptorLimit } from '../io/limits.js';
 import type { Call } from './call.js';
+import { dataDirectoryError } from './data-directory-error.js';
 import type { Output } from './output.js';
 
 /** Settings of PostgreSQL itself, with the defaults of its documentation. */
@@ -28,13 +29,7 @@ const INSTANCE_SETTINGS = {
 export async function runWatchdogCheck({ world, directory }: Call): Promise<ExitStatus> {
   const { output } = world;
   const opened = await openDataDirectory(directory);
-  if ('problem' in opened) {
-    const params = {
-      directory,
-      reason: opened.problem === 'unreadable' ? 'permission denied' : opened.problem,
-    };
-    throw new MessageError(CTL_MESSAGES.dataDirectoryWrong, params);
-  }
+  if ('problem' in opened) throw dataDirectoryError(directory, opened.problem);
   const raw = await readRaw(opened);
   const own = new Map([...raw].filter(([name]) => !Object.hasOwn(INSTANCE_SETTINGS, name)));
   const resolved = resolveWatchdogConfig(own);

@@ -11,6 +11,7 @@ import { askControl, ControlUnavailable } from '../io/control-socket.js';
 import { openDataDirectory } from '../io/data-directory.js';
 import { refused } from './ask.js';
 import type { Call } from './call.js';
+import { dataDirectoryError } from './data-directory-error.js';
 import { localZone } from './status-lines.js';
 
 /** Ending many sessions takes its time; the watchdog bounds each step itself. */
@@ -34,13 +35,7 @@ async function askWatchdog(directory: string, request: WatchdogRequest): Promise
 
 async function unavailable(directory: string, cause: unknown): Promise<MessageError> {
   const opened = await openDataDirectory(directory);
-  if ('problem' in opened) {
-    const params = {
-      directory,
-      reason: opened.problem === 'unreadable' ? 'permission denied' : opened.problem,
-    };
-    return new MessageError(CTL_MESSAGES.dataDirectoryWrong, params, { cause });
-  }
+  if ('problem' in opened) return dataDirectoryError(directory, opened.problem, cause);
   const reason = cause instanceof ControlUnavailable ? cause.reason : 'not running';
   switch (reason) {
     case 'timeout':
@@ -50,11 +45,7 @@ async function unavailable(directory: string, cause: unknown): Promise<MessageEr
       return new MessageError(CTL_MESSAGES.garbled, { socket }, { cause });
     }
     case 'no access':
-      return new MessageError(
-        CTL_MESSAGES.dataDirectoryWrong,
-        { directory, reason: 'permission denied' },
-        { cause },
-      );
+      return dataDirectoryError(directory, 'unreadable', cause);
     case 'no directory':
     case 'not running':
       return new MessageError(CTL_MESSAGES.watchdogNotRunning, { directory }, { cause });

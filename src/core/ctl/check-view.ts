@@ -42,10 +42,6 @@ export function renderTrials(trials: readonly TrialView[], layout: TableLayout):
   const rows = trials.map((trial): TableRow => {
     const { watchdog, postmasterFailure } = trial;
     const linked = 'failure' in watchdog ? undefined : watchdog;
-    const failures = [
-      ...('failure' in watchdog ? [`watchdog: ${watchdog.failure}`] : []),
-      ...(postmasterFailure === '' ? [] : [`postmaster: ${postmasterFailure}`]),
-    ];
     return {
       cells: [
         String(trial.number),
@@ -59,10 +55,20 @@ export function renderTrials(trials: readonly TrialView[], layout: TableLayout):
         linked === undefined ? '-' : formatRoundTrip(linked.rttMs),
         linked === undefined ? '-' : versionOf(linked.software),
       ],
-      remark: { text: failures.join('; '), style: 'bad' },
+      remark: { text: failuresOf(trial), style: 'bad' },
     };
   });
   return renderTable(columns, rows, 'reason', layout);
+}
+
+/** Why either is not there; a reason that both have is said once. */
+function failuresOf({ watchdog, postmasterFailure }: TrialView): string {
+  const watchdogFailure = 'failure' in watchdog ? watchdog.failure : '';
+  if (watchdogFailure === postmasterFailure) return watchdogFailure;
+  return [
+    ...(watchdogFailure === '' ? [] : [`watchdog: ${watchdogFailure}`]),
+    ...(postmasterFailure === '' ? [] : [`postmaster: ${postmasterFailure}`]),
+  ].join('; ');
 }
 
 /** The version of `conmgr-watchdog 1.2.3`. */

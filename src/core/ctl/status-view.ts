@@ -1,6 +1,14 @@
 /** `cm_ctl status`: the report of a running conmgr as people read it. */
 import type { ApplicationStatus, InstanceStatus, StatusReport } from '../control/protocol.js';
-import { count, formatBytes, formatMoment, formatRoundTrip, formatSpan, type ZoneOffset } from './amounts.js';
+import {
+  count,
+  formatBytes,
+  formatMoment,
+  formatPeriod,
+  formatRoundTrip,
+  formatSpan,
+  type ZoneOffset,
+} from './amounts.js';
 import { labelled } from './labelled.js';
 import type { SHOW_CHOICES } from './options.js';
 import { type Cell, renderTable, type Style, type TableLayout, type TableRow } from './table.js';
@@ -34,16 +42,16 @@ export function selectStatus(report: StatusReport, show: StatusLayout['show']): 
 
 function head(report: StatusReport, layout: StatusLayout): string[] {
   const { now, lastReload, descriptors } = report;
-  const state = report.state === 'running' ? 'running' : 'stopping';
+  const state = report.state === 'running' ? 'running for' : 'stopping after';
   const limit = report.maxConnections === 0 ? '' : ` of ${report.maxConnections}`;
   const facts: [string, Cell][] = [
     ['Directory', report.directory],
-    ['Process', `PID ${report.pid}, ${state} for ${formatSpan(now - report.startedAt)}, ${report.software}`],
+    ['Process', `PID ${report.pid}, ${state} ${formatSpan(now - report.startedAt)}, ${report.software}`],
     ['Port', `${report.port} on ${report.listenAddresses.join(', ')}`],
     ['Primary', primaryOf(report)],
     [
       'Heartbeat',
-      `every ${seconds(report.heartbeatIntervalMs)}, time-out ${seconds(report.heartbeatTimeoutMs)}`,
+      `every ${formatPeriod(report.heartbeatIntervalMs)}, time-out ${formatPeriod(report.heartbeatTimeoutMs)}`,
     ],
     ['Applications', `${report.applications.length}${limit}`],
     ['Descriptors', `${descriptors.open} of ${descriptors.limit} open`],
@@ -58,11 +66,6 @@ function head(report: StatusReport, layout: StatusLayout): string[] {
     );
   }
   return labelled(facts, layout);
-}
-
-/** A configured time in its shortest form. */
-function seconds(ms: number): string {
-  return ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`;
 }
 
 function primaryOf({ primary, instances }: StatusReport): Cell {
@@ -123,7 +126,7 @@ function lagOf({ role, lagBytes }: InstanceStatus): string {
   return lagBytes === null ? '?' : formatBytes(BigInt(lagBytes));
 }
 
-/** What people want to know of the phases: those of an attempt change every second. */
+/** The phases in words for people. */
 const LINK_WORDS: Readonly<Record<InstanceStatus['link']['phase'], string>> = {
   stopped: 'down',
   resolving: 'connecting',
@@ -135,7 +138,9 @@ const LINK_WORDS: Readonly<Record<InstanceStatus['link']['phase'], string>> = {
 };
 
 function linkCell({ link }: InstanceStatus): Cell {
-  return { text: LINK_WORDS[link.phase], style: link.phase === 'up' ? 'good' : 'bad' };
+  // Of a link that does not come up the phase changes every second, which tells nothing.
+  const word = link.failure === '' || link.phase === 'leaving' ? LINK_WORDS[link.phase] : 'down';
+  return { text: word, style: link.phase === 'up' ? 'good' : 'bad' };
 }
 
 function ageCell(ageMs: number | null, { heartbeatIntervalMs, heartbeatTimeoutMs }: StatusReport): Cell {

@@ -48,7 +48,7 @@ export interface TableLayout {
 /** Between columns; one blank when two do not fit. */
 const GAP = 2;
 /** A remark in less room than this stands under its row. */
-const LEAST_REMARK_WIDTH = 24;
+const LEAST_REMARK_WIDTH = 32;
 /** Indentation of what stands under a row. */
 const INDENT = 4;
 

@@ -3,13 +3,14 @@ import type { LossStatus, TerminateReport, WatchdogStatus } from '../control/wat
 import {
   count,
   formatMoment,
+  formatPeriod,
   formatRoundTrip,
   formatServerVersion,
   formatSpan,
   type ZoneOffset,
 } from './amounts.js';
 import { labelled } from './labelled.js';
-import { type Cell, renderTable, type TableLayout, type TableRow } from './table.js';
+import { type Cell, renderTable, type Style, type TableLayout, type TableRow } from './table.js';
 
 /** The lines of the view, without line ends. */
 export function renderWatchdog(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset): string[] {
@@ -45,6 +46,9 @@ function head(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset): st
   );
 }
 
+/** What is out of the ordinary stands out. */
+const INSTANCE_STYLE: Readonly<Record<string, Style | undefined>> = { up: undefined, down: 'bad' };
+
 function instanceCell({ instance }: WatchdogStatus): Cell {
   const { state, attributes, timeline, position, serverVersionNum, text } = instance;
   const role = ['primary', 'standby'].find((name) => attributes.includes(name));
@@ -59,7 +63,7 @@ function instanceCell({ instance }: WatchdogStatus): Cell {
     ...(serverVersionNum === 0 ? [] : [`PostgreSQL ${formatServerVersion(serverVersionNum)}`]),
     ...(text === '' ? [] : [text]),
   ];
-  return { text: known.join(', '), style: state === 'up' ? 'good' : state === 'down' ? 'bad' : 'warning' };
+  return { text: known.join(', '), style: state in INSTANCE_STYLE ? INSTANCE_STYLE[state] : 'warning' };
 }
 
 function linkTable(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset): string[] {
@@ -78,8 +82,8 @@ function linkTable(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset
       cells: [
         link.address,
         link.label,
-        formatSpan(link.intervalMs),
-        formatSpan(link.timeoutMs),
+        formatPeriod(link.intervalMs),
+        formatPeriod(link.timeoutMs),
         { text: formatSpan(link.lastPacketAgeMs), style: late ? 'warning' : undefined },
         link.rttMs === null ? '-' : formatRoundTrip(link.rttMs),
         formatMoment(link.connectedAt, status.now, zone),

@@ -27,15 +27,12 @@ describe('renderTable', () => {
   });
 
   it('wraps a remark into the room behind the columns', () => {
-    assert.deepEqual(render([row('0', 'db1', 'the host does not answer'), row('1', 'db2')], 46), [
+    const rows = [row('0', 'db1', 'nobody there has answered any call at all'), row('1', 'db2')];
+    assert.deepEqual(render(rows, 54), [
       '#  host  port  state  reason',
-      '0  db1   5432  up     the host does not answer',
+      '0  db1   5432  up     nobody there has answered any',
+      '                      call at all',
       '1  db2   5432  up',
-    ]);
-    assert.deepEqual(render([row('0', 'db1', 'nobody there has answered at all')], 48), [
-      '#  host  port  state  reason',
-      '0  db1   5432  up     nobody there has answered',
-      '                      at all',
     ]);
   });
 
