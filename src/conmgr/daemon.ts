@@ -24,6 +24,7 @@ import type { Notifier } from '../io/notify.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { AppPort } from './app-port.js';
 import { Links } from './links.js';
+import { ManagerStatus } from './manager-status.js';
 import { PeerProcesses } from './peers.js';
 import { statusReport } from './status.js';
 
@@ -52,6 +53,7 @@ export class Daemon {
   readonly #links: Links;
   readonly #port: AppPort;
   readonly #peers: PeerProcesses;
+  readonly #managerStatus: ManagerStatus;
   readonly #startedAt: WallMs;
   readonly #watchers = new Set<() => void>();
   #listener: Listener | undefined;
@@ -93,6 +95,7 @@ export class Daemon {
       },
     });
     this.#peers = new PeerProcesses((session) => this.#port.connection(session));
+    this.#managerStatus = new ManagerStatus(options.notifier, options.clock, this.#core);
   }
 
   /** Binds the port and begins to set up the links. Rejects with MessageError when it cannot listen. */
@@ -308,16 +311,8 @@ export class Daemon {
     setImmediate(() => {
       this.#reportDue = false;
       for (const watcher of this.#watchers) watcher();
-      this.#options.notifier.status(this.#summary());
+      if (!this.#ended) this.#managerStatus.changed();
     });
-  }
-
-  /** One line for `systemctl status`. */
-  #summary(): string {
-    const instances = this.#core.instances;
-    const up = instances.filter((instance) => instance.link.phase === 'up').length;
-    const primary = this.#core.view.primary;
-    return `primary ${primary === undefined ? 'none' : `instance ${primary}`}, ${up} of ${instances.length} links up, ${this.#core.sessions.size} applications`;
   }
 
   /** WATCHDOG=1, sent by the loop that does the work: a loop that hangs sends none. */
@@ -335,6 +330,7 @@ export class Daemon {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
+    this.#managerStatus.stop();
     await this.#listener?.close();
     await this.#port.drain(DRAIN_TIMEOUT_MS);
     this.#links.close();
