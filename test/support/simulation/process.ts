@@ -19,6 +19,10 @@ export class SimProcess {
     return this.#alive;
   }
 
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Something arrives: it is dealt with at once, or when the process goes on. */
   post(deal: () => void): void {
     if (!this.#alive) return;

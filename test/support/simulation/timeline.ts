@@ -21,9 +21,21 @@ export class Timeline {
   /** A binary heap: the earliest stands first. */
   readonly #heap: Planned[] = [];
   readonly #cancelled = new Set<Planned>();
+  #happened = 0;
+  #interruption: { readonly after: number; readonly happen: () => void } | undefined;
 
   get now(): number {
     return this.#now;
+  }
+
+  /** How many events have happened. */
+  get happened(): number {
+    return this.#happened;
+  }
+
+  /** Does something right after so many events have happened, whenever that is. */
+  interruptAfter(events: number, happen: () => void): void {
+    this.#interruption = { after: events, happen };
   }
 
   /** Plans something `delayMs` from now. */
@@ -47,6 +59,8 @@ export class Timeline {
       if (this.#cancelled.delete(next)) continue;
       this.#now = next.at;
       next.happen();
+      this.#happened += 1;
+      if (this.#happened === this.#interruption?.after) this.#interruption.happen();
     }
     this.#now = end;
   }
