@@ -51,12 +51,8 @@ export async function launch({ world, options, directory }: Call): Promise<ExitS
           const params = { pid: started.pid, seconds, log: started.log };
           throw new MessageError(CTL_MESSAGES.startUnanswered, params);
         }
-        const goalText = options.complete ? 'not all links are' : 'no primary is';
-        throw new MessageError(CTL_MESSAGES.startTimedOut, {
-          goal: goalText,
-          seconds,
-          lines: describeInstances(seen.report),
-        });
+        const row = options.complete ? CTL_MESSAGES.completeStartTimedOut : CTL_MESSAGES.startTimedOut;
+        throw new MessageError(row, { seconds, lines: describeInstances(seen.report) });
       }
     }
   } finally {

@@ -154,12 +154,22 @@ export const CTL_MESSAGES = {
   startTimedOut: {
     code: 'CM3046',
     level: 'ERROR',
-    text: '{goal} not up within {seconds} s; conmgr runs on',
+    text: 'no link to a primary within {seconds} s; conmgr runs on',
     detail: '{lines}',
     hint: 'See "cm_ctl status". Option -t sets the time to wait, -W does not wait.',
     cause:
       'conmgr runs and goes on trying, but the links that cm_ctl start waits for did not come up in the given time.',
     cure: 'Look at what is said of each instance: is PostgreSQL up, does its watchdog run, can its port be reached?',
+    exit: FAILED,
+  },
+  completeStartTimedOut: {
+    code: 'CM3056',
+    level: 'ERROR',
+    text: 'not all links came up within {seconds} s; conmgr runs on',
+    detail: '{lines}',
+    hint: 'See "cm_ctl status". Option -t sets the time to wait; without --complete the primary is enough.',
+    cause: 'conmgr runs and goes on trying, but with --complete cm_ctl start waits for every link.',
+    cure: 'Look at what is said of each instance: does its watchdog run, can its port be reached?',
     exit: FAILED,
   },
   startUnanswered: {

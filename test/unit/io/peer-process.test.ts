@@ -130,7 +130,9 @@ describe('findPeerProcesses', () => {
     assert.deepEqual(await findPeerProcesses(ASKED, nothing), [{ pid: null, program: null, user: null }]);
     const half = fake({ tcp: line(V4(40_000), V4(27_546), UID, 42) }, { 3: [], 9: [42] });
     chmodSync(join(half.proc, '3/fd'), 0);
-    assert.equal((await findPeerProcesses(ASKED, { ...half, passwd: nothing.passwd }))[0]?.pid, 9);
+    const [peer] = await findPeerProcesses(ASKED, { ...half, passwd: nothing.passwd });
+    chmodSync(join(half.proc, '3/fd'), 0o700);
+    assert.equal(peer?.pid, 9);
   });
 
   it('reads a table of many thousand lines', async () => {
