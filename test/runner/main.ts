@@ -108,11 +108,11 @@ async function runInTree(
 
     if (packages.has('conmgr') || sources.includes('test/support/programs.ts')) {
       const dist = join(run.directory, 'dist');
-      await Promise.all([buildPrograms(join(dist, 'bin')), buildClient(join(dist, 'client'))]);
+      await allOf([buildPrograms(join(dist, 'bin')), buildClient(join(dist, 'client'))]);
     }
     if (pgBin === undefined && sources.includes('test/support/postgres-binaries.ts')) {
       const majors = entries.includes(REPORTER) ? postgresMajors() : [SHOWN_MAJOR];
-      await Promise.all(majors.map((major) => installPostgres(root, major)));
+      await allOf(majors.map((major) => installPostgres(root, major)));
       for (const major of majors) placeGenerated(root, run.directory, join('build/postgres', String(major)));
     }
 
@@ -129,6 +129,12 @@ async function runInTree(
   } finally {
     await run.close();
   }
+}
+
+/** Waits for all even when one fails: nothing may still write into the run's directory when it is removed. */
+async function allOf(steps: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(steps)).find((step) => step.status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }
 
 /** `@scope/name/file` and `name/file` without the file. */
