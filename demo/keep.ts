@@ -14,18 +14,20 @@ export async function stayUp(stage: Stage): Promise<never> {
   await comeBack(stage, db2, db1);
   const { bold, dim } = screen.paint;
   const control = relative(inTree('.'), built('bin/cm_ctl'));
-  const toSuperuser = 'user=postgres dbname=postgres';
+  const postmaster = db1.server.pid;
+  const allOfServer = `${postmaster} $(pgrep -P ${postmaster})`;
   screen.line();
   screen.line(bold('It stays up until Ctrl-C. Try in another terminal, in this directory:'));
   for (const line of [
     `export CMDATA=${cluster.directory}`,
+    'export PGUSER=postgres PGDATABASE=postgres',
     `${control} status --watch`,
     `${control} resolve read-write`,
-    `psql "$(${control} resolve prefer-standby) ${toSuperuser}" -c 'table demo_row limit 5'`,
-    dim('# freeze the primary as in scene 1, promote the standby, end the frozen one'),
-    `kill -STOP ${[...db1.server.processes(), db1.watchdogPid].join(' ')}`,
-    `psql "host=${db2.server.host} port=${db2.server.port} ${toSuperuser}" -c 'select pg_promote()'`,
-    `kill -KILL ${db1.server.pid}`,
+    `psql "$(${control} resolve prefer-standby)" -c 'table demo_row limit 5'`,
+    dim('# freeze the primary with its watchdog, promote the standby, switch db1 off'),
+    `kill -STOP ${allOfServer} ${db1.watchdogPid}`,
+    `psql -h ${db2.server.host} -p ${db2.server.port} -c 'select pg_promote()'`,
+    `kill -KILL ${allOfServer}`,
   ]) {
     screen.line(`  ${line}`);
   }

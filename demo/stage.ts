@@ -111,7 +111,7 @@ export class Stage {
   #state({ acknowledged: { last } }: Writer): string {
     const silentMs = last === undefined ? 0 : now() - last.at;
     if (silentMs < WAITING_MS) return `on ${last?.server ?? 'its way'}`;
-    return this.screen.paint.red(`silent for ${(silentMs / 1000).toFixed(1)} s`);
+    return this.screen.paint.red(`silent ${(silentMs / 1000).toFixed(1)} s`);
   }
 }
 

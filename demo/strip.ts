@@ -5,13 +5,13 @@ import { type Acknowledged, PACE_MS } from './writer.js';
 
 export const MARK_MS = 250;
 
-/** Marks from `from` to `to`; what lies after `until` is left blank. */
+/** Marks from `from` to `to`; those that were not complete at `until` are left blank. */
 export function strip(
   screen: Screen,
   acknowledged: History<Acknowledged>,
   { from, to, until }: { readonly from: number; readonly to: number; readonly until: number },
 ): string {
-  const marks = Math.ceil((to - from) / MARK_MS);
+  const marks = Math.round((to - from) / MARK_MS);
   const counts = new Array<number>(marks).fill(0);
   for (const { at } of acknowledged.between(from, to)) counts[Math.floor((at - from) / MARK_MS)]! += 1;
   const [full, half, none] = screen.unicode ? ['█', '▄', '·'] : ['#', '+', '.'];
@@ -19,7 +19,7 @@ export function strip(
   const { green, red } = screen.paint;
   return runs(
     counts.map((count, index) => {
-      if (from + index * MARK_MS >= until) return ' ';
+      if (from + (index + 1) * MARK_MS > until) return ' ';
       return count >= usual / 2 ? full! : count > 0 ? half! : none!;
     }),
   )

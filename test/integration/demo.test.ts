@@ -3,6 +3,8 @@ import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Figures } from '../../demo/figures.js';
+import { shortcomings } from '../../demo/summary.js';
 import { openRun } from '../runner/supervise.js';
 import { sweepWhenClosed } from '../runner/sweep.js';
 import { allProcesses, isRunning, processesIn, readIfAny } from '../support/processes.js';
@@ -30,7 +32,10 @@ const roles: Readonly<Record<string, (...args: string[]) => Promise<unknown> | u
 
 const role = roles[process.argv[2] ?? ''];
 if (role !== undefined) await role(...process.argv.slice(3));
-else describe('make demo', { concurrency: true }, tests);
+else {
+  describe('make demo', { concurrency: true }, tests);
+  describe('the verdict of the demo', verdictTests);
+}
 
 interface Demo {
   readonly running: Running;
@@ -148,4 +153,43 @@ function tests(): void {
       assert.equal((await running.exit).code, 130);
       assertNothingLeft(demo);
     }));
+}
+
+function verdictTests(): void {
+  const good: Figures = {
+    toldMs: 3000,
+    offeredMs: 3100,
+    firstWriteMs: 3110,
+    longestGapMs: 3150,
+    acknowledged: 100,
+    lost: 0,
+    unknown: 1,
+    arrived: 0,
+  };
+  const verdict = (conmgr: Partial<Figures>, hostList: Partial<Figures> = {}, reads = 1) =>
+    shortcomings([
+      {
+        title: 'scene',
+        span: { from: 0, fault: 1, to: 2 },
+        promotedMs: 1,
+        patienceMs: undefined,
+        conmgr: { ...good, ...conmgr },
+        hostList: { ...good, ...hostList },
+        reader: { reads, failures: 0, longestGapMs: 1, servers: [] },
+      },
+    ]);
+
+  it('finds nothing wrong when everything happened', () => {
+    assert.deepEqual(verdict({}), []);
+  });
+
+  it('names every row that was lost and everything that did not happen', () => {
+    assert.deepEqual(verdict({ lost: 2 }), ['scene: 2 acknowledged rows of "with conmgr" are lost']);
+    assert.deepEqual(verdict({}, { lost: 1 }), ['scene: 1 acknowledged rows of "host list" are lost']);
+    assert.deepEqual(verdict({ toldMs: undefined, firstWriteMs: undefined }, {}, 0), [
+      'scene: the application with conmgr was not told of the loss',
+      'scene: the application with conmgr did not write again',
+      'scene: the reader read nothing',
+    ]);
+  });
 }
