@@ -14,8 +14,8 @@ import {
 
 /** More unsent octets than this and the application is closed: it does not read. */
 export const SESSION_QUEUE_LIMIT = 64 * 1024;
-/** A refused peer may take this long to read its refusal. */
-const REFUSAL_LINGER_MS = 1000;
+/** A peer may take this long to read what was sent last and to close its own end; then it is cut off. */
+const LINGER_MS = 1000;
 const PROTOCOL_3_0 = 196_608;
 
 /** What a connection tells the port it belongs to. */
@@ -44,6 +44,7 @@ export class AppConnection {
   #phase: 'first packet' | 'session' | 'ending' = 'first packet';
   /** Encryption was asked for and refused; each may be asked once, as libpq does. */
   readonly #declined = new Set<string>();
+  #cutOff: NodeJS.Timeout | undefined;
 
   constructor(id: number, socket: Socket, events: AppEvents) {
     this.id = id;
@@ -57,7 +58,10 @@ export class AppConnection {
     // An application that half-closes has nothing more to say, and its attachment is over.
     socket.on('end', () => this.end());
     socket.on('error', () => {});
-    socket.on('close', () => events.closed(this));
+    socket.on('close', () => {
+      clearTimeout(this.#cutOff);
+      events.closed(this);
+    });
   }
 
   /** Writes to the application; one that does not read is closed. */
@@ -69,7 +73,7 @@ export class AppConnection {
 
   /** Ends in order after what was sent. */
   end(): void {
-    this.#phase = 'ending';
+    this.#linger();
     this.#socket.end();
   }
 
@@ -80,9 +84,8 @@ export class AppConnection {
 
   /** Sends an ErrorResponse and closes once the peer has had time to read it. */
   refuse(error: ErrorFields): void {
-    this.#phase = 'ending';
+    this.#linger();
     this.#socket.end(encodeErrorResponse(error));
-    this.#socket.setTimeout(REFUSAL_LINGER_MS, () => this.#socket.destroy());
   }
 
   /** The same, but the connection is gone within this very call: what was sent has been handed to the kernel. */
@@ -90,6 +93,12 @@ export class AppConnection {
     this.#phase = 'ending';
     this.#socket.write(encodeErrorResponse(error));
     this.#socket.destroy();
+  }
+
+  /** Whatever the peer does from now on, its descriptor is free soon, and its session is over. */
+  #linger(): void {
+    this.#phase = 'ending';
+    if (!this.#socket.destroyed) this.#cutOff ??= setTimeout(() => this.#socket.destroy(), LINGER_MS);
   }
 
   #take(chunk: Buffer): void {
