@@ -8,12 +8,17 @@ import {
   MAX_CONTROL_REQUEST_BYTES,
   parseControlRequest,
 } from '../core/control/protocol.js';
+import { systemClock } from '../io/clock.js';
 import { type ControlClient, serveControl } from '../io/control-socket.js';
 import type { Daemon } from './daemon.js';
 
 /** SQLSTATEs as codes where PostgreSQL has one for the case. */
 const INVALID_PARAMETER_VALUE = '22023';
 const PROTOCOL_VIOLATION = '08P01';
+const INTERNAL_ERROR = 'XX000';
+
+/** After a status a watcher waits this many times as long as that status took: it may take a fifth of the time. */
+const WATCH_REST = 4;
 
 /** Opens the control socket in the directory; the caller holds the directory's lock. */
 export function openControl(
@@ -28,7 +33,11 @@ export function openControl(
       const running = daemon();
       if (running === undefined)
         refuse(client, { code: CANNOT_CONNECT_NOW, message: 'conmgr is starting up' });
-      else void answer(line, client, running);
+      else {
+        answer(line, client, running).catch((error: Error) =>
+          refuse(client, { code: INTERNAL_ERROR, message: error.message }),
+        );
+      }
     },
   });
 }
@@ -104,7 +113,7 @@ function resolve(word: string, client: ControlClient, daemon: Daemon): void {
   refuse(client, { code: sqlState, message, detail, hint });
 }
 
-/** A status now and after every change; changes that come while one is being made are one. */
+/** A status now and after every change; changes that come while one is being made, or soon after it, are one. */
 async function watch(client: ControlClient, daemon: Daemon): Promise<void> {
   let open = true;
   let dirty = true;
@@ -126,6 +135,9 @@ async function watch(client: ControlClient, daemon: Daemon): Promise<void> {
       continue;
     }
     dirty = false;
+    const begunAt = systemClock.monotonicMs();
     reply(client, { ok: true, status: await daemon.status() });
+    const restMs = WATCH_REST * (systemClock.monotonicMs() - begunAt);
+    await new Promise<void>((rested) => systemClock.setTimer(restMs, rested));
   }
 }
