@@ -17,6 +17,7 @@ const CHECKS = [
   ['arrows', 'packaging/check-arrows.mjs'],
   ['house rules', 'packaging/check-house-rules.mjs'],
   ['manifest', 'packaging/check-manifest.mjs'],
+  ['tables in documents', 'packaging/run-ts.mjs', 'packaging/render-protocol.ts', '--check'],
 ];
 
 /** How applications see the client library: compiled as they are, an ES module and a CommonJS one. */

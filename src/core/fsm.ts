@@ -47,6 +47,9 @@ export class MissingRowError extends Error {
   }
 }
 
+/** The condition of a row that states none: later rows for the same phases and event are never reached. */
+export const ALWAYS = (): boolean => true;
+
 /** Returns a row builder for one machine whose `act` and `when` see the narrowed event. */
 export function rowsOf<Phase extends string, Data, Event extends MachineEvent, Effect>() {
   return <Type extends Event['type']>(row: {
@@ -57,7 +60,7 @@ export function rowsOf<Phase extends string, Data, Event extends MachineEvent, E
     readonly when?: (data: Data, event: Narrowed<Event, Type>, now: MonotonicMs) => boolean;
     readonly act?: (data: Data, event: Narrowed<Event, Type>, now: MonotonicMs) => Outcome<Data, Effect>;
   }): Row<Phase, Data, Event, Effect> =>
-    ({ when: () => true, act: () => ({}), ...row }) as unknown as Row<Phase, Data, Event, Effect>;
+    ({ when: ALWAYS, act: () => ({}), ...row }) as unknown as Row<Phase, Data, Event, Effect>;
 }
 
 /** A table with its name, ready to be stepped. */
