@@ -187,8 +187,12 @@ function holding(
   return {
     fd,
     release: () => {
-      // While the lock still holds, so that no other process's file can be hit.
-      if (isAt(fd, file)) unlinkSync(file);
+      try {
+        // While the lock still holds, so that no other process's file can be hit.
+        if (isAt(fd, file)) unlinkSync(file);
+      } catch {
+        // A directory that has become read-only keeps the file; without the lock it means nothing.
+      }
       closeSync(fd);
     },
     leaveToSuccessor: () => closeSync(fd),

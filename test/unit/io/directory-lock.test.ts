@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -164,6 +165,21 @@ describe('the lock on a directory', () => {
       () => adoptLock(temporaryDirectory(), 0),
       isMessage('CM1104', /descriptor 0 is not that of this file$/),
     );
+  });
+});
+
+describe('the end of a lock', () => {
+  it('comes although the directory can no longer be written: the file stays and blocks nobody', async () => {
+    const directory = temporaryDirectory();
+    const lock = await lockDirectory(directory, SOON);
+    chmodSync(directory, 0o500);
+    try {
+      lock.release();
+      assert.ok(existsSync(join(directory, 'conmgr.pid')));
+    } finally {
+      chmodSync(directory, 0o700);
+    }
+    (await lockDirectory(directory, SOON)).release();
   });
 });
 
