@@ -7,6 +7,7 @@ import { MessageError } from '../core/messages/message-error.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import type { InstanceAttributes } from '../core/protocol/attributes.js';
 import type { Departure } from '../core/session/session.js';
+import { VIEW_FILE } from '../core/session/view-rows.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import type { Logger } from '../io/log/logger.js';
@@ -21,6 +22,7 @@ import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
 import { type StopSignal, stopReason } from './stop-reason.js';
 import { type LostLink, Terminator } from './terminator.js';
+import { ViewFile } from './view-file.js';
 
 /** Settings that could not be read are tried again this often. */
 const SETTINGS_RETRY_MS = 10_000;
@@ -50,6 +52,7 @@ export class Watchdog {
   readonly #links: Links;
   readonly #monitor: InstanceMonitor;
   readonly #memory: MemoryFile;
+  readonly #view: ViewFile;
   readonly #rights: RightsCheck;
   readonly #startedAt: number;
   #settings: Settings;
@@ -120,6 +123,13 @@ export class Watchdog {
       clock,
       log,
       present: () => this.#present(),
+    });
+    this.#view = new ViewFile({
+      path: join(directory.path, WATCHDOG_FILES.directory, VIEW_FILE),
+      bootId: options.bootId,
+      clock,
+      log,
+      links: () => this.#links.up,
     });
   }
 
@@ -272,6 +282,7 @@ export class Watchdog {
     ]);
     // After a stop nobody is watched; only a restart goes on where it was.
     await this.#memory.close(reason === 'restart' ? known : { ...known, links: [] });
+    this.#view.close();
     await this.#monitor.stop();
   }
 
@@ -312,6 +323,7 @@ export class Watchdog {
   #changed(): void {
     if (this.#stopping !== undefined) return;
     this.#memory.changed();
+    this.#view.changed();
     this.#statusSoon();
   }
 

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { buildClient, buildPrograms, bundleForTree } from '../../packaging/bundles.mjs';
 import { mayRead, testAccount } from './account.js';
 import { installNode, installPostgres, postgresMajors } from './installed.js';
-import { placeGenerated, placePackages, placeProgram, placeTree } from './run-directory.js';
+import { placeExtension, placeGenerated, placePackages, placeProgram, placeTree } from './run-directory.js';
 import { openRun } from './supervise.js';
 import { sweepWhenClosed } from './sweep.js';
 
@@ -113,7 +113,11 @@ async function runInTree(
     if (pgBin === undefined && sources.includes('test/support/postgres-binaries.ts')) {
       const majors = entries.includes(REPORTER) ? postgresMajors() : [SHOWN_MAJOR];
       await allOf(majors.map((major) => installPostgres(root, major)));
-      for (const major of majors) placeGenerated(root, run.directory, join('build/postgres', String(major)));
+      for (const major of majors) {
+        const postgres = join('build/postgres', String(major));
+        placeGenerated(root, run.directory, postgres);
+        placeExtension(root, run.directory, postgres);
+      }
     }
 
     const program = placeProgram(run.directory, node, account);

@@ -85,6 +85,14 @@ export function placeGenerated(root: string, run: string, name: string): void {
   place(join(root, name), join(run, name), linkReadable);
 }
 
+/** Installs the SQL extension into a PostgreSQL that was put into the run, as a package would. */
+export function placeExtension(root: string, run: string, postgres: string): void {
+  const target = join(run, postgres, 'share/postgresql/extension');
+  for (const name of readdirSync(join(root, 'extension'))) {
+    place(join(root, 'extension', name), join(target, name), copyReadable);
+  }
+}
+
 /** Puts the packages that `imported` names, what they depend on, and what programs need, into the run. */
 export function placePackages(root: string, run: string, imported: Iterable<string>): void {
   const waiting = [...RUNTIME_PACKAGES, ...imported];
