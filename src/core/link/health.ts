@@ -191,7 +191,7 @@ function askAgain(data: HealthData, now: MonotonicMs): HealthOutcome {
       doubted: true,
       probing: true,
       nextProbeAt: checking ? NEVER : now + data.settings.intervalMs,
-      silentAt: checking ? NEVER : until,
+      silentAt: checking ? NEVER : Math.max(data.silentAt, until),
       phaseEndsAt: checking ? until : data.phaseEndsAt,
     },
     effects: [{ do: 'probe', timeoutMs: CHECK_TIMEOUT_MS }],
@@ -403,8 +403,11 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
     on: 'woke',
     to: 'same',
     why: 'A process that was itself late did not ask either: it doubts itself first and asks now, once.',
+    // Also shortly before its deadline: an answer to what is asked only now would come too late.
     when: (data, _event, now) =>
-      now >= data.silentAt && !data.doubted && lateMs(data, now) > data.settings.timeoutMs / 4,
+      now + CHECK_TIMEOUT_MS > data.silentAt &&
+      !data.doubted &&
+      lateMs(data, now) > data.settings.timeoutMs / 4,
     act: (data, _event, now) => askAgain(data, now),
   }),
   row({

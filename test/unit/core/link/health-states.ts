@@ -42,7 +42,7 @@ export const WOKE: HealthEvent = { type: 'woke' };
 
 const MONITORED = drive(FRESH, [0, { type: 'start' }], [50, { type: 'linkUp' }]).state;
 
-/** The last sign of life came between 50 and 100 in every one of these. */
+/** The last sign of life came between 50 and 100 in almost every one of these. */
 export const STATES = {
   'not started': FRESH,
   unseen: drive(FRESH, [100, { type: 'start' }]).state,
@@ -50,6 +50,14 @@ export const STATES = {
   down: drive(MONITORED, [100, { type: 'instanceDown', text: 'stopped' }]).state,
   checking: drive(MONITORED, [100, linkLost('closed')]).state,
   grace: drive(MONITORED, [100, goodbyeOf('restart', 2500)]).state,
+  'grace, nearly over': drive(
+    MONITORED,
+    [100, goodbyeOf('restart', 2500)],
+    [1100, WOKE],
+    [1110, probed(true)],
+    [2100, WOKE],
+    [2110, probed(true)],
+  ).state,
   unmonitored: drive(MONITORED, [90, linkLost('closed')], [100, probed(true)]).state,
   // The probe that went out at 1 s is still unanswered, and the process was never late.
   'unseen, silent': drive(FRESH, [60, { type: 'start' }], [1060, WOKE], [2060, WOKE]).state,

@@ -85,8 +85,13 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
   },
   grace: {
     ...BACK,
-    ...each(['woken after 1 s', 'woken after 2 s', 'woken after 3 s', 'woken after 60 s'], ['grace', PROBE]),
+    ...each(AFTER_A_SECOND, ['grace', PROBE]),
+  },
+  'grace, nearly over': {
+    ...BACK,
     'woken after 2.5 s': CHECK,
+    'woken after 3 s': CHECK,
+    'woken after 60 s': ['grace', PROBE],
   },
   'grace, silent': silent('grace', 'postmaster did not answer while its watchdog was away'),
   unmonitored: { ...BACK, ...each(AFTER_A_SECOND, ['unmonitored', PROBE]) },
@@ -229,6 +234,12 @@ describe('a process that was itself late, while the link is not up', () => {
       assert.equal(stepHealth(doubting.state, WOKE, 4200 + 5000).state.phase, 'lost');
     });
   }
+
+  it('shortly before its deadline it does the same, because an answer could not come in time', () => {
+    const { state, effects } = drive(STATES.unmonitored, [3050, WOKE]);
+    assert.deepEqual(effects.map(inWords), [PROBE]);
+    assert.equal(state.data.silentAt, 3050 + CHECK_TIMEOUT_MS);
+  });
 
   it('an answer after the doubt counts in full, and a later delay may be doubted again', () => {
     const { state } = drive(STATES.unmonitored, [9000, WOKE], [9010, probed(true)]);
