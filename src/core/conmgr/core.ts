@@ -19,7 +19,7 @@ import type { Ask } from '../protocol/ask.js';
 import type { InstanceAttributes } from '../protocol/attributes.js';
 import type { Candidate } from '../protocol/first-phase.js';
 import { type MonotonicMs, NEVER } from '../time.js';
-import { SessionDesk } from './desk.js';
+import { CONFLICT, SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
 import { type Instance, linkSettings, roleOf } from './instance.js';
 import { InstanceSet } from './instance-set.js';
@@ -414,7 +414,7 @@ export class ConmgrCore {
           event.winner === undefined
             ? 'decided by an operator'
             : `${set.nameOf(event.winner)} is the primary`;
-        const sessions = this.#desk.drop(event.number, 'conflict with a newer primary', decision);
+        const sessions = this.#desk.drop(event.number, CONFLICT, decision);
         this.#out.log('conflictExpired', { ...params, sessions, decision });
         break;
       }

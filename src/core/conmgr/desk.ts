@@ -14,6 +14,8 @@ import { type Session, SessionTable } from './sessions.js';
 
 /** Version of the first phase that conmgr speaks. */
 const FIRST_PHASE_VERSION = 1;
+/** Why the sessions of a primary beside a newer one are ended. */
+export const CONFLICT: DownReason = 'conflict with a newer primary';
 
 export class SessionDesk {
   readonly sessions = new SessionTable();
@@ -128,38 +130,47 @@ export class SessionDesk {
     this.sessions.assign(session, number);
     const phase = instance.health.phase;
     if (phase === 'lost' || phase === 'down') {
-      this.drop(number, phase === 'down' ? 'instance down' : 'heartbeat timeout', instance.reason);
-      return;
+      const reason = phase === 'down' ? 'instance down' : 'heartbeat timeout';
+      this.#end([session], number, reason, instance.reason);
+    } else if (this.#set.isConflictSettled(number)) {
+      this.#end([session], number, CONFLICT, 'another instance is the primary');
+    } else {
+      const member = this.#set.member(number);
+      if (member !== undefined) this.#evictOf([session], member);
     }
-    const member = this.#set.member(number);
-    if (member !== undefined) this.evict(member);
   }
 
-  /** Ends all sessions of an instance, or some; returns how many were told. */
-  drop(
-    number: number,
-    reason: DownReason,
-    text: string,
-    only: (session: Session) => boolean = () => true,
-  ): number {
-    const sessions = this.sessions.of(number).filter(only);
-    const view = this.#set.viewNumber;
-    this.#out.tell(idsOf(sessions), { kind: 'down', view, instance: number, action: 'drop', reason, text });
-    for (const session of sessions) this.sessions.assign(session, undefined);
+  /** Ends all sessions of an instance; returns how many were told. */
+  drop(number: number, reason: DownReason, text: string): number {
+    const sessions = this.sessions.of(number);
+    this.#end(sessions, number, reason, text);
     return sessions.length;
   }
 
   /** Ends the sessions whose instance is no longer what they were opened for. */
   evict(member: Member): void {
+    this.#evictOf(this.sessions.of(member.number), member);
+  }
+
+  #evictOf(sessions: readonly Session[], member: Member): void {
     const policy = this.#set.config.evictOnRoleChange;
-    const misplaced = (session: Session) =>
-      session.phase === 'bound' && mustEvict(member, session.ask.target, policy);
+    const misplaced = sessions.filter(
+      (session) => session.phase === 'bound' && mustEvict(member, session.ask.target, policy),
+    );
+    if (misplaced.length === 0) return;
     const readOnly = hasAttribute(member.bits, 'readOnlyByDefault') ? ' and read-only by default' : '';
     const text = `instance is ${roleOf(member.bits)}${readOnly} now`;
-    const sessions = this.drop(member.number, 'role no longer fits', text, misplaced);
+    this.#end(misplaced, member.number, 'role no longer fits', text);
     const instance = this.#set.get(member.number);
-    if (sessions > 0 && instance !== undefined)
-      this.#out.log('evicted', { ...this.#set.params(instance), sessions });
+    if (instance !== undefined)
+      this.#out.log('evicted', { ...this.#set.params(instance), sessions: misplaced.length });
+  }
+
+  /** Tells sessions to drop their SQL connections; they have no instance from now on. */
+  #end(sessions: readonly Session[], instance: number, reason: DownReason, text: string): void {
+    const view = this.#set.viewNumber;
+    this.#out.tell(idsOf(sessions), { kind: 'down', view, instance, action: 'drop', reason, text });
+    for (const session of sessions) this.sessions.assign(session, undefined);
   }
 
   /** Tells the sessions of an instance that its attributes have changed. */

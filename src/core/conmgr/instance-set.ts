@@ -135,6 +135,11 @@ export class InstanceSet {
     return found;
   }
 
+  /** Whether the sessions of an instance in conflict have been ended. */
+  isConflictSettled(number: number): boolean {
+    return this.#memory.conflicts.get(number)?.dropped === true;
+  }
+
   /** The longest grace that any watchdog of the set asked for. */
   graceMs(): number {
     return Math.max(
