@@ -5,7 +5,7 @@
  * The latter is open to the owner of the process and to root only, so a pid may stay unknown.
  */
 import { type FileHandle, open, readdir, readFile, readlink, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { userNames } from './users.js';
 
 /** A connection from the point of view of the process that is looked for. */
@@ -17,7 +17,7 @@ export interface PeerConnection {
 /** Who is behind a connection; null for what this process may not see or what is gone. */
 export interface PeerProcess {
   readonly pid: number | null;
-  /** Name of the program as the kernel has it, at most 15 bytes (comm of proc(5)). */
+  /** Name of the program as the kernel has it, at most 15 bytes (comm of proc(5)); `node` for Node.js. */
   readonly program: string | null;
   /** Name of the user, or its number where /etc/passwd does not have it. */
   readonly user: string | null;
@@ -180,9 +180,16 @@ async function takeDescriptors(
   }
 }
 
+/** What recent releases of Node.js name their first thread, and with it the process. */
+const NODE_THREAD = 'MainThread';
+
 async function programName(proc: string, pid: number): Promise<string | null> {
+  const read = (name: string): Promise<string> => readFile(join(proc, String(pid), name), 'utf8');
   try {
-    return (await readFile(join(proc, String(pid), 'comm'), 'utf8')).replace(/\n$/, '');
+    const name = (await read('comm')).replace(/\n$/, '');
+    if (name !== NODE_THREAD) return name;
+    const [command = ''] = (await read('cmdline')).split('\0');
+    return basename(command) || name;
   } catch {
     return null;
   }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { findPeerProcesses } from '../../../src/io/peer-process.js';
 
@@ -65,7 +65,7 @@ describe('findPeerProcesses', () => {
       ]);
       assert.deepEqual(peer, {
         pid: process.pid,
-        program: readFileSync('/proc/self/comm', 'utf8').trim(),
+        program: basename(process.execPath),
         user: userInfo().username,
       });
       socket.destroy();
@@ -73,6 +73,13 @@ describe('findPeerProcesses', () => {
       server.close();
     });
   }
+
+  it('calls a Node.js application by its program, not by the name of its first thread', async () => {
+    const sources = fake({ tcp: line(V4(40_000), V4(27_546), UID, 11) }, { 7: [11] });
+    writeFileSync(join(sources.proc, '7/comm'), 'MainThread\n');
+    writeFileSync(join(sources.proc, '7/cmdline'), '/usr/local/bin/node\0app.js\0');
+    assert.deepEqual(await findPeerProcesses(ASKED, sources), [{ pid: 7, program: 'node', user: 'alice' }]);
+  });
 
   it('keeps the order of the question and leaves unknown connections open', async () => {
     const tcp = line(V4(40_000), V4(27_546), UID, 11) + line(V4(40_001), V4(27_546), UID, 12);
