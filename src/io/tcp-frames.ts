@@ -2,7 +2,7 @@
  * A TCP connection that carries heartbeat messages instead of bytes; both ends of a link use it.
  *
  * What comes in is bounded by the frame limit before it is kept, what goes out by a queue of 64 kB: a peer that
- * does not read is closed, not waited for (docs/protocol.md).
+ * does not read is closed, not waited for.
  */
 import type { Buffer } from 'node:buffer';
 import net from 'node:net';

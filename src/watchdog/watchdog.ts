@@ -244,10 +244,10 @@ export class Watchdog {
     const { log } = this.#options;
     const { closed } = this.#settings.config;
     if (closed !== undefined && this.#listener !== undefined) {
-      log.write(WATCHDOG_MESSAGES.portClosed, { reason: closed });
       const listener = this.#listener;
       this.#listener = undefined;
       await listener.close();
+      log.write(WATCHDOG_MESSAGES.portClosed, { reason: closed });
     } else if (this.#listener === undefined) {
       await this.#openPort().catch((error: unknown) => {
         if (!(error instanceof MessageError)) throw error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { GOODBYE_REASONS } from '../../src/core/protocol/messages.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-ports.js';
@@ -23,6 +23,9 @@ after(async () => {
 const kept = (name: string): string => `${server.dataDir}/pg_stat_tmp/conmgr-watchdog.${name}`;
 
 describe('start', () => {
+  // A failed test must not leave one behind for the next.
+  afterEach(() => watchdog?.stop());
+
   it('--help and --version answer and end', async () => {
     const help = await runProgram('conmgr-watchdog', ['--help']);
     assert.equal(help.code, 0);
@@ -183,6 +186,8 @@ describe('settings', () => {
 });
 
 describe('stop', () => {
+  afterEach(() => watchdog?.stop());
+
   for (const [signal, reason, graceMs] of [
     ['SIGTERM', 'stop', 0],
     ['SIGINT', 'stop', 0],
