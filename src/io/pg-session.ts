@@ -11,6 +11,9 @@ export const CONNECT_TIMEOUT_MS = 5000;
 /** A statement is given up after this. */
 export const STATEMENT_DEADLINE_MS = 5000;
 
+/** The version that brought idle_session_timeout. */
+const IDLE_SESSION_TIMEOUT_SINCE = 14;
+
 /** Where and as whom to connect. */
 export interface SessionTarget {
   /** Directory of the Unix socket, or a host. */
@@ -19,6 +22,8 @@ export interface SessionTarget {
   readonly user: string;
   readonly database: string;
   readonly applicationName: string;
+  /** Major version of the server. */
+  readonly major: number;
 }
 
 /** PostgreSQL answered with an error. */
@@ -53,6 +58,12 @@ SELECT set_config(s.name, v.value, false)
                ('default_transaction_isolation', 'read committed'), ('search_path', 'pg_catalog'),
                ('datestyle', 'ISO, YMD'), ('timezone', 'UTC'), ('jit', 'off')) AS v (name, value)
   JOIN pg_catalog.pg_settings AS s ON lower(s.name) = v.name`;
+
+/** Time-outs of the role that could end the session before, or in, the statement that switches the others off. */
+function startupOptions(major: number): string {
+  const idle = major >= IDLE_SESSION_TIMEOUT_SINCE ? ' -c idle_session_timeout=0' : '';
+  return `-c statement_timeout=0${idle}`;
+}
 
 /** One connection; it never reconnects. */
 export class PgSession {
@@ -94,8 +105,7 @@ export class PgSession {
       database: target.database,
       application_name: target.applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      // A time-out of the role could end the statement that switches it off.
-      options: '-c statement_timeout=0',
+      options: startupOptions(target.major),
     });
     const session = new PgSession(client, onEnd);
     try {

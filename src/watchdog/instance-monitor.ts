@@ -12,7 +12,7 @@ import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
 import { type DataDirectory, readPostmaster } from '../io/data-directory.js';
 import { type DataDirectoryWatch, ROLE_FILES, watchDataDirectory } from '../io/data-directory-watch.js';
 import { probePostmaster } from '../io/pg-probe.js';
-import { type PgSession, SqlError } from '../io/pg-session.js';
+import { type PgSession, type SessionTarget, SqlError } from '../io/pg-session.js';
 import { checkInstance } from './check-instance.js';
 import { ProbeLoop, type ProbeTiming, probeTarget } from './probe-loop.js';
 import { SqlConnections, sessionTarget } from './sql-connections.js';
@@ -226,7 +226,7 @@ export class InstanceMonitor {
   }
 
   async #connectAndAsk(file: PostmasterPid): Promise<void> {
-    const target = sessionTarget(file, this.#options.env);
+    const target = this.#target(file);
     const session = await this.#ask(() => this.connections.connect('checker', target));
     if (session === undefined || this.#stopped) return;
     this.#options.onConnected(session, file);
@@ -251,14 +251,14 @@ export class InstanceMonitor {
   /** The second connection; its failures show when sessions are to be ended, and the next look tries again. */
   #keepTerminator(): void {
     if (this.#file === undefined || this.#stopped) return;
-    this.connections.connect('terminator', sessionTarget(this.#file, this.#options.env)).catch(() => {});
+    this.connections.connect('terminator', this.#target(this.#file)).catch(() => {});
   }
 
   #refused({ sqlState, message }: SqlError): void {
     this.#set({ sql: { kind: 'refused', sqlState, text: message } });
     const passing: readonly string[] = Object.values(SQLSTATES);
     if (passing.includes(sqlState) || this.#file === undefined) return;
-    const { user: role, database } = sessionTarget(this.#file, this.#options.env);
+    const { user: role, database } = this.#target(this.#file);
     this.#options.log.write(WATCHDOG_MESSAGES.instanceRefuses, { reason: message, sqlState, role, database });
   }
 
@@ -271,7 +271,7 @@ export class InstanceMonitor {
     this.#doubtful = JSON.stringify(postmaster) !== JSON.stringify(before);
     if (this.#doubtful) this.#again = true;
     if (this.#doubtful || postmaster.kind !== 'running' || this.#file === undefined || this.#stopped) return;
-    const { host, port } = sessionTarget(this.#file, this.#options.env);
+    const { host, port } = this.#target(this.#file);
     this.#options.log.write(WATCHDOG_MESSAGES.instanceUnreachable, { host, port, reason: text });
   }
 
@@ -289,6 +289,11 @@ export class InstanceMonitor {
     else log.write(WATCHDOG_MESSAGES.postmasterSilent, { reason: text });
     this.#set({ answers });
     this.#publish();
+  }
+
+  #target(file: PostmasterPid): SessionTarget {
+    const { directory, env } = this.#options;
+    return sessionTarget(file, directory.major, env);
   }
 
   #set(facts: Partial<InstanceFacts>): void {

@@ -10,13 +10,14 @@ export type ConnectionRole = 'checker' | 'terminator';
 const ROLES: readonly ConnectionRole[] = ['checker', 'terminator'];
 
 /** Where the instance of a postmaster.pid is reached; PGHOST, PGPORT, PGUSER and PGDATABASE come first. */
-export function sessionTarget(file: PostmasterPid, env: NodeJS.ProcessEnv): SessionTarget {
+export function sessionTarget(file: PostmasterPid, major: number, env: NodeJS.ProcessEnv): SessionTarget {
   return {
     host: env['PGHOST'] || file.socketDirectory || tcpHost(file.listenAddress) || 'localhost',
     port: Number(env['PGPORT']) || file.port,
     user: env['PGUSER'] || osUser(env),
     database: env['PGDATABASE'] || 'postgres',
     applicationName: 'conmgr-watchdog',
+    major,
   };
 }
 
