@@ -87,7 +87,9 @@ export class SessionDesk {
   /** Refuses those who have waited long enough. */
   refuseOverdue(now: MonotonicMs): void {
     for (const session of this.sessions.waiting()) {
-      if (this.#isOverdue(session, now)) this.#refuse(session);
+      // All wait equally long, so nobody behind this one is overdue either.
+      if (!this.#isOverdue(session, now)) break;
+      this.#refuse(session);
     }
   }
 

@@ -71,8 +71,12 @@ export class SessionTable {
     return session === undefined ? NEVER : session.since + waitMs;
   }
 
-  waiting(): readonly Session[] {
-    return [...this.#waiting].flatMap((id) => this.#all.get(id) ?? []);
+  /** Those that wait, the longest first; one that is settled or removed on the way is no obstacle. */
+  *waiting(): Generator<Session, void, void> {
+    for (const id of this.#waiting) {
+      const session = this.#all.get(id);
+      if (session !== undefined) yield session;
+    }
   }
 
   /** Sessions whose SQL connection goes, or is about to go, to the instance. */
