@@ -4,7 +4,7 @@ import type { TargetSessionAttrs } from '../cluster/target-session.js';
 import type { Member } from '../cluster/view.js';
 import type { Ask } from '../protocol/ask.js';
 import { hasAttribute } from '../protocol/attributes.js';
-import type { ByeKind, Candidate, DownReason } from '../protocol/first-phase.js';
+import { type ByeKind, type Candidate, type DownReason, MOST_CANDIDATES } from '../protocol/first-phase.js';
 import type { MonotonicMs } from '../time.js';
 import { roleOf } from './instance.js';
 import type { InstanceSet } from './instance-set.js';
@@ -110,7 +110,7 @@ export class SessionDesk {
       random: this.#random,
       turn: this.#turns.get(ask.target) ?? 0,
     });
-    return chosen.flatMap(({ number, bits }) => {
+    return chosen.slice(0, MOST_CANDIDATES).flatMap(({ number, bits }) => {
       const instance = this.#set.get(number);
       if (instance === undefined) return [];
       const { host, address } = instance;

@@ -79,6 +79,8 @@ export interface BoundMessage {
 
 /** Longest `m` message a client takes, and what a peer may send conmgr behind the start-up packet. */
 export const MAX_FIRST_PHASE_BYTES = 16_384;
+/** Candidates in one message at the most: with the longest names (520 octets each) they are still taken by a client. */
+export const MOST_CANDIDATES = 31;
 export const MAX_CLIENT_MESSAGE_BYTES = 80;
 
 function body(kind: number, ...parts: readonly (readonly [8 | 16 | 32, number] | string)[]): Buffer {

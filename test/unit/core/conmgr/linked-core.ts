@@ -8,6 +8,7 @@ import type { Ask } from '../../../../src/core/protocol/ask.js';
 import type { InstanceAttributes } from '../../../../src/core/protocol/attributes.js';
 import { attributeBits } from '../../../../src/core/protocol/attributes.js';
 import { encodeAttributes } from '../../../../src/core/protocol/codec.js';
+import type { ConmgrMessage } from '../../../../src/core/protocol/first-phase.js';
 import { NEVER } from '../../../../src/core/time.js';
 
 const ID = '0123456789abcdef0123456789abcdef';
@@ -94,7 +95,7 @@ export function kinds(effects: readonly ConmgrEffect[]): readonly string[] {
 }
 
 /** The messages told to a session, in their order. */
-export function toldTo(session: number, effects: readonly ConmgrEffect[]): readonly object[] {
+export function toldTo(session: number, effects: readonly ConmgrEffect[]): readonly ConmgrMessage[] {
   return effects.flatMap((effect) =>
     effect.do === 'tell' && effect.sessions.includes(session) ? effect.messages : [],
   );
