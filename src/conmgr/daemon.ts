@@ -32,6 +32,8 @@ import { statusReport } from './status.js';
 const DRAIN_TIMEOUT_MS = 2000;
 /** Connections that the kernel may hold while conmgr is busy; capped by net.core.somaxconn. */
 const BACKLOG = 4096;
+/** Answer to a reload that comes too late. */
+const SHUTTING_DOWN: ReloadReport = { changed: [], needsRestart: [], problems: ['conmgr is shutting down'] };
 
 export interface DaemonOptions {
   readonly directory: string;
@@ -183,8 +185,10 @@ export class Daemon {
 
   async #reload(forgetCluster: boolean): Promise<ReloadReport> {
     const { directory, log, notifier, clock } = this.#options;
+    if (this.#core.ending) return SHUTTING_DOWN;
     notifier.reloading();
     const report = await this.#readAgain(directory);
+    if (this.#core.ending) return SHUTTING_DOWN;
     const problems = Array.isArray(report) ? report : [];
     this.#lastReload = { at: clock.wallMs(), problems };
     if (Array.isArray(report)) {

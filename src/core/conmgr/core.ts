@@ -68,6 +68,11 @@ export class ConmgrCore {
     return this.#stopping !== 'no';
   }
 
+  /** Goodbyes are being said: nothing new is begun. A smart stop that still waits is not that far. */
+  get ending(): boolean {
+    return this.#stopping === 'ending';
+  }
+
   get instances(): readonly Instance[] {
     return this.#set.all;
   }
