@@ -111,6 +111,8 @@ export class SimPostgres {
     const bits: AttributeName[] = [];
     if (this.state === 'down')
       return { ...UNKNOWN_ATTRIBUTES, version, state: 'down', text: 'no postmaster' };
+    if (this.state === 'unknown')
+      return { ...UNKNOWN_ATTRIBUTES, version, text: 'password authentication failed' };
     if (this.accepting && this.state === 'up') bits.push('accepting');
     bits.push(...(this.primary ? (['primary'] as const) : (['standby', 'readOnlyByRecovery'] as const)));
     if (this.readOnly) bits.push('readOnlyByDefault');
