@@ -5,7 +5,8 @@
 import { Duplex } from 'node:stream';
 import { asError, cmError } from './errors.js';
 import { type CmOptions, resolveOptions, type TargetOption } from './options.js';
-import { connectSqlSocket } from './sql-socket.js';
+import { connectSqlSocket, type SqlSocket } from './sql-socket.js';
+import { SqlStream } from './stream.js';
 
 /** What the helper takes; what is left out is taken from postgres.js' own options. */
 export interface CmSocketConfig extends CmOptions {
@@ -55,8 +56,21 @@ export function cmSocket(config: CmSocketConfig = {}): (options: PostgresJsOptio
         tlsRequired: Boolean(options.ssl) && options.ssl !== 'prefer' && options.ssl !== 'allow',
       },
     });
-    return connected.catch((error: unknown) => failingStream(asError(error)));
+    return connected.then(
+      (socket) => (options.ssl ? underTls(socket) : socket),
+      (error: unknown) => failingStream(asError(error)),
+    );
   };
+}
+
+/**
+ * postgres.js puts TLS over what it is given, and TLS of Node.js 18 never learns that a socket is destroyed beneath it;
+ * of a stream that ends it does. So a loss under TLS looks like a server that closes. postgres.js reads the name to
+ * verify from `host`.
+ */
+function underTls(socket: SqlSocket): Duplex {
+  const { host, port } = socket;
+  return Object.assign(new SqlStream({ endsQuietly: true }).carry(socket), { host, port });
 }
 
 /**

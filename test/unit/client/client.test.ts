@@ -462,6 +462,18 @@ describe('a loss', () => {
     await eventually(() => primary.connections === 0, { what: 'the SQL connection is closed' });
   });
 
+  it('ends a session under TLS in the same way', async () => {
+    const server = await instance({ tls: true });
+    const fake = await conmgr(offering(offer(server)));
+    const { client, errors } = await connected([fake], { ssl: { rejectUnauthorized: false } });
+    const running = rejection(client.query('hang'));
+    await eventually(() => server.queries.includes('hang'), { what: 'the query runs' });
+    fake.sessions[0]?.drop(1, 'link closed');
+    assert.equal((await running).conmgr?.reason, 'link closed');
+    assert.deepEqual(errors, [await running]);
+    await eventually(() => server.connections === 0, { what: 'the SQL connection is closed' });
+  });
+
   it('is not one when conmgr speaks of another instance or only advises', async () => {
     const { client, errors, side } = await session();
     side.drop(2, 'instance down');
