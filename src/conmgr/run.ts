@@ -18,6 +18,7 @@ import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
 import { descriptorLimit, openDescriptors } from '../io/limits.js';
 import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
 import { createNotifier } from '../io/notify.js';
+import { conmgrDirectory, type GivenDirectory } from '../io/unit-directory.js';
 import { openControl } from './control.js';
 import { Daemon } from './daemon.js';
 
@@ -33,7 +34,7 @@ export interface Software {
 }
 
 /** Runs until stopped; the process ends with the status that the messages name. */
-export async function runConmgr(directory: string, software: Software): Promise<void> {
+export async function runConmgr(given: GivenDirectory, software: Software): Promise<void> {
   const log = new Logger({ clock: backgroundClock, config: INITIAL_LOG_CONFIG });
   const exit = (status: number): void => {
     log.flushSync();
@@ -60,7 +61,7 @@ export async function runConmgr(directory: string, software: Software): Promise<
     },
   };
   try {
-    await start(directory, software, log, exit, published);
+    await start(conmgrDirectory(given), software, log, exit, published);
   } catch (error) {
     fatal(error);
   }

@@ -1,8 +1,9 @@
 /** Arguments of conmgr-watchdog. */
+import type { GivenDirectory } from '../io/unit-directory.js';
 
 /** What the command line asks for. */
 export type WatchdogArguments =
-  | { readonly act: 'run'; readonly directory: string }
+  | { readonly act: 'run'; readonly directory: GivenDirectory }
   | { readonly act: 'help' | 'version' }
   | { readonly act: 'wrong'; readonly problem: string };
 
@@ -13,6 +14,8 @@ Usage:
 
 Options:
   -D DATADIR      data directory of the instance; default: environment variable PGDATA
+  --unit NAME     the data directory that instance NAME of the systemd unit stands
+                  for: 15-main means that cluster of Debian, else an escaped path
   -V, --version   print the version, then exit
   -?, --help      print this help, then exit
 
@@ -30,6 +33,7 @@ export function parseWatchdogArguments(
   environment: Readonly<Record<string, string | undefined>>,
 ): WatchdogArguments {
   let directory = environment['PGDATA'];
+  let unit: string | undefined;
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] ?? '';
     if (word === '--help' || word === '-?' || word === '-h') return { act: 'help' };
@@ -38,11 +42,16 @@ export function parseWatchdogArguments(
       at += 1;
       directory = words[at];
       if (directory === undefined) return { act: 'wrong', problem: 'option -D needs a directory' };
+    } else if (word === '--unit') {
+      at += 1;
+      unit = words[at];
+      if (unit === undefined) return { act: 'wrong', problem: 'option --unit needs an instance name' };
     } else if (word.startsWith('-D') && word.length > 2) directory = word.slice(2);
     else return { act: 'wrong', problem: `unknown argument "${word}"` };
   }
+  if (unit !== undefined) return { act: 'run', directory: { by: 'unit', unit, user: false } };
   if (directory === undefined || directory === '') {
     return { act: 'wrong', problem: 'no data directory given: use -D DATADIR or set PGDATA' };
   }
-  return { act: 'run', directory };
+  return { act: 'run', directory: { by: 'path', path: directory } };
 }

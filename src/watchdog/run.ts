@@ -18,6 +18,7 @@ import { type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, newBootId } from '../io/identity.js';
 import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
 import { createNotifier } from '../io/notify.js';
+import { type GivenDirectory, watchdogDirectory } from '../io/unit-directory.js';
 import { openWatchdogControl } from './control.js';
 import { kernelBootId, recall } from './memory.js';
 import { loadSettings } from './settings.js';
@@ -25,7 +26,7 @@ import { STOP_SIGNALS } from './stop-reason.js';
 import { Watchdog } from './watchdog.js';
 
 /** Runs until stopped; the process ends with the status that the messages name. */
-export async function runWatchdog(directory: string, software: string): Promise<void> {
+export async function runWatchdog(given: GivenDirectory, software: string): Promise<void> {
   const config = { ...INITIAL_LOG_CONFIG, syslogIdent: 'watchdog' };
   const log = new Logger({ clock: backgroundClock, config });
   const exit = (status: number): void => {
@@ -47,20 +48,20 @@ export async function runWatchdog(directory: string, software: string): Promise<
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
   try {
-    await start(directory, software, log, exit);
+    await start(given, software, log, exit);
   } catch (error) {
     fatal(error);
   }
 }
 
 async function start(
-  given: string,
+  given: GivenDirectory,
   software: string,
   log: Logger,
   exit: (status: number) => void,
 ): Promise<void> {
   assertNotRoot('conmgr-watchdog', 'conmgr-watchdog@DATADIR.service');
-  const directory = await openOwn(given);
+  const directory = await openOwn(await watchdogDirectory(given));
   const settings = await loadSettings(directory);
   log.reconfigure(settings.config.log);
   log.reportMissingNative();

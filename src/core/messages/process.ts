@@ -161,4 +161,24 @@ export const PROCESS_MESSAGES = {
     cure: 'Run systemd-machine-id-setup, or mend what the reason names. When the file is removed a new identity is made.',
     exit: 78,
   },
+  unitMeaningless: {
+    code: 'CM1116',
+    level: 'FATAL',
+    text: 'no directory belongs to instance name "{unit}"',
+    hint: 'The name of the unit for a directory is told by: systemd-escape --path DIRECTORY',
+    cause:
+      'The instance name of the unit (between "@" and ".service") is neither a plain name nor an escaped path as systemd-escape(1) makes it.',
+    cure: 'Start the unit with the name that systemd-escape --path prints for the directory.',
+    exit: 78,
+  },
+  directoryHidden: {
+    code: 'CM1117',
+    level: 'FATAL',
+    text: 'directory "{directory}" cannot be used by a systemd unit',
+    detail: 'The unit has a /tmp and a /var/tmp of its own (PrivateTmp=).',
+    hint: 'Move the directory to another place, /var/lib for instance, or run the program without systemd.',
+    cause: 'What lies below /tmp or /var/tmp is hidden from the unit, and other users can write there.',
+    cure: 'Move the directory out of /tmp and /var/tmp and start the unit that is named after its new place.',
+    exit: 78,
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -341,4 +341,15 @@ export const WATCHDOG_MESSAGES = {
       'The watchdog was stopped, swapped out or starved. It reads what has arrived before it declares anybody lost.',
     cure: 'If this comes often, look for what keeps the watchdog from running.',
   },
+  clusterUnknown: {
+    code: 'CM2057',
+    level: 'FATAL',
+    text: 'could not determine the data directory of cluster {version}/{cluster}: {reason}',
+    hint: '"pg_lsclusters" shows the clusters; the configuration of this one is expected in {configuration}.',
+    cause:
+      'A unit named VERSION-CLUSTER serves the data_directory that the postgresql.conf of that cluster names; the server program of that version is asked for it.',
+    cure: 'Correct the name of the unit or the configuration of the cluster. A data directory of another kind is named by its path, as systemd-escape --path prints it.',
+    exit: 78,
+    everyMs: 0,
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -11,8 +11,18 @@ describe('arguments of conmgr-watchdog', () => {
       [[], { PGDATA: '/data' }],
       [['-D', '/data'], { PGDATA: '/other' }],
     ] as const) {
-      assert.deepEqual(parseWatchdogArguments(words, environment), { act: 'run', directory: '/data' });
+      assert.deepEqual(parseWatchdogArguments(words, environment), {
+        act: 'run',
+        directory: { by: 'path', path: '/data' },
+      });
     }
+  });
+
+  it('--unit names it by the instance name of the systemd unit and wins over the environment', () => {
+    assert.deepEqual(parseWatchdogArguments(['--unit', '15-main'], { PGDATA: '/data' }), {
+      act: 'run',
+      directory: { by: 'unit', unit: '15-main', user: false },
+    });
   });
 
   it('help and version win over everything behind them', () => {
@@ -27,6 +37,7 @@ describe('arguments of conmgr-watchdog', () => {
     };
     assert.equal(problem(['--port=1']), 'unknown argument "--port=1"');
     assert.equal(problem(['-D']), 'option -D needs a directory');
+    assert.equal(problem(['--unit']), 'option --unit needs an instance name');
     assert.match(problem([], { PGDATA: '' }), /no data directory given/);
   });
 });
