@@ -77,6 +77,8 @@ async function untilReached(
     followStatus(
       directory,
       (report) => {
+        // Whoever started another one at the same time was faster; ours is about to find out.
+        if (report.pid !== started.pid) return;
         seen.report = report;
         if (goal(report)) resolve('reached');
       },

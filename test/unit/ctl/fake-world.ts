@@ -79,7 +79,7 @@ export class FakeManager implements Manager {
     this.started.push(request);
     const log = join(request.directory, 'conmgr.log');
     const never = new Promise<never>(() => {});
-    return { pid: 4242, log, ended: never, release: () => {}, ...(await this.onStart(request)) };
+    return { pid: 1234, log, ended: never, release: () => {}, ...(await this.onStart(request)) };
   }
 
   async stop(directory: string, pid: number, mode: StopMode): Promise<void> {

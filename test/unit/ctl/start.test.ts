@@ -156,6 +156,15 @@ HINT:  See "cm_ctl status". Option -t sets the time to wait, -W does not wait.
     assert.match((await result).stderr, /conmgr ended while cm_ctl was waiting for its links/);
   });
 
+  it('is not content with a conmgr that somebody else has started meanwhile', async () => {
+    const manager = new FakeManager();
+    manager.onStart = async ({ directory }) => {
+      await FakeConmgr.serve(directory, () => ({ ok: true, status: statusOf({ pid: 999 }) }));
+      return { ended: new Promise((resolve) => setImmediate(() => resolve({ status: 1, complaints: [] }))) };
+    };
+    assert.equal((await ctl(['start', '-D', freshDirectory()], { manager })).status, 1);
+  });
+
   it('refuses to start a second one', async () => {
     const directory = freshDirectory();
     await FakeConmgr.serve(directory, () => ({ ok: true, status: REACHED }));
