@@ -65,6 +65,19 @@ describe('a fast stop', () => {
     });
   }
 
+  it('refuses requests that still wait for an instance, so that a driver goes on to its next host', async () => {
+    const set = await ScriptedSet.start([STANDBY], { settings: { resolve_wait: '20s' } });
+    sets.push(set);
+    const waiting = set.conmgr.ask({ target: 'primary' });
+    await eventually(async () => (await set.conmgr.status()).applications.length === 1, {
+      what: 'a request that waits',
+    });
+    set.conmgr.running.kill('SIGTERM');
+    const refusal = await waiting.refusal();
+    assert.equal(refusal.sqlState, '57P03');
+    assert.match(refusal.message, /^conmgr: conmgr is shutting down/);
+  });
+
   it('does not take applications any more while it says goodbye', async () => {
     const { conmgr, watchdogs } = await startSet();
     for (const watchdog of watchdogs) watchdog.acknowledges = false;

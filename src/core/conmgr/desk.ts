@@ -201,6 +201,11 @@ export class SessionDesk {
 
   /** Ends every attachment. */
   dismissAll(bye: ByeKind, retryAfterMs: number, text: string): void {
+    // Who still waits for an answer has not been greeted, and must get what every host of a list may say.
+    for (const session of this.sessions.waiting()) {
+      this.sessions.remove(session.id);
+      this.#out.push({ do: 'refuse', session: session.id, error: refusalForStop() });
+    }
     this.#out.dismiss(idsOf([...this.sessions.all()]), { kind: 'bye', bye, retryAfterMs, text });
   }
 
