@@ -9,12 +9,12 @@ import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { type InstanceAttributes, UNKNOWN_ATTRIBUTES } from '../core/protocol/attributes.js';
 import { OTHER_CLIENTS_SQL } from '../core/terminator/statements.js';
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
-import { type DataDirectory, readPostmaster } from '../io/data-directory.js';
+import type { DataDirectory } from '../io/data-directory.js';
 import { type DataDirectoryWatch, ROLE_FILES, watchDataDirectory } from '../io/data-directory-watch.js';
-import { probePostmaster } from '../io/pg-probe.js';
 import { type PgSession, type SessionTarget, SqlError } from '../io/pg-session.js';
 import { checkInstance } from './check-instance.js';
-import { ProbeLoop, type ProbeTiming, probeTarget } from './probe-loop.js';
+import { PostmasterView } from './postmaster-view.js';
+import { ProbeLoop, type ProbeTiming } from './probe-loop.js';
 import { SqlConnections, sessionTarget } from './sql-connections.js';
 
 /** After an event the role is asked for this often, until it is settled … */
@@ -25,8 +25,8 @@ const HURRY_FOR_MS = 2000;
 const FIRST_RETRY_MS = 25;
 /** A shutdown is looked at this often: it must not wait for the watchdog's own connections. */
 const SHUTDOWN_STEP_MS = 250;
-/** A postmaster whose process cannot be seen (another PID namespace) gets this long to answer a probe. */
-const UNSEEN_PROBE_MS = 50;
+/** A postmaster that restarts its backends after a crash is back well within this, unless there is much to replay. */
+const RESTART_MS = 2000;
 
 export interface MonitorOptions {
   readonly directory: DataDirectory;
@@ -45,6 +45,7 @@ export class InstanceMonitor {
   readonly connections: SqlConnections;
   readonly #options: MonitorOptions;
   readonly #probes: ProbeLoop;
+  readonly #postmaster: PostmasterView;
   #watch: DataDirectoryWatch | undefined;
   #timer: TimerHandle | undefined;
   #looking: Promise<void> | undefined;
@@ -59,15 +60,17 @@ export class InstanceMonitor {
     row: undefined,
     answers: true,
   };
-  #file: PostmasterPid | undefined;
   #hurryUntil: MonotonicMs = 0;
   #retryMs = 0;
+  /** Since when no check works. */
+  #brokenAt: MonotonicMs | undefined;
   /** The connections were closed to let a smart shutdown end. */
   #madeWay = false;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#attributes = { ...UNKNOWN_ATTRIBUTES, systemIdentifier: options.systemIdentifier };
+    this.#attributes = { ...UNKNOWN_ATTRIBUTES, version: 1, systemIdentifier: options.systemIdentifier };
+    this.#postmaster = new PostmasterView(options.directory, options.log);
     this.connections = new SqlConnections(() => this.#connectionEnded());
     this.#probes = new ProbeLoop({
       clock: options.clock,
@@ -147,7 +150,8 @@ export class InstanceMonitor {
     if (status === 'stopping') await this.#lookAtShutdown(open);
     else if (status === 'starting' || status === 'standby') this.#setEnded();
     else if (open !== undefined) await this.#ask(() => Promise.resolve(open));
-    else if (postmaster.kind === 'running' && this.#file !== undefined) await this.#connectAndAsk(this.#file);
+    else if (postmaster.kind === 'running' && this.#postmaster.file !== undefined)
+      await this.#connectAndAsk(this.#postmaster.file);
     else this.#setEnded();
     if (!this.#stopped && !this.#doubtful) this.#afterLook();
   }
@@ -159,8 +163,8 @@ export class InstanceMonitor {
       this.connections.drop();
       this.#set({ row: undefined });
     }
-    if (sql.kind === 'connected' && this.#file !== undefined) {
-      this.#probes.run(this.#file);
+    if (sql.kind === 'connected' && this.#postmaster.file !== undefined) {
+      this.#probes.run(this.#postmaster.file);
     } else {
       this.#probes.stop();
       this.#set({ answers: true });
@@ -172,36 +176,18 @@ export class InstanceMonitor {
     this.#set({ sql: { kind: 'ended', byServer: false } });
   }
 
-  async #readFiles(): Promise<void> {
-    const { directory, log } = this.#options;
-    let read: Awaited<ReturnType<typeof readPostmaster>>;
-    try {
-      read = await readPostmaster(directory.path);
-    } catch (error) {
-      const reason = (error as Error).message;
-      log.write(WATCHDOG_MESSAGES.directoryUnreadable, { file: `${directory.path}/postmaster.pid`, reason });
-      return;
-    }
-    const { file } = read;
-    const before = this.#file;
-    if (file !== undefined && (file.pid !== before?.pid || file.startTime !== before.startTime)) {
-      // Another postmaster: what was known of the one before does not count.
-      this.#madeWay = false;
-      this.#retryMs = 0;
-      this.connections.drop();
-      this.#set({ row: undefined, sql: { kind: 'ended', byServer: false } });
-    }
-    this.#file = file ?? before;
-    let fact = read.fact;
-    if (fact.kind === 'gone' && file !== undefined && (await this.#answersUnseen(file))) {
-      fact = { kind: 'running', pid: file.pid, status: file.status };
-    }
-    this.#set({ postmaster: fact });
-  }
-
-  /** Whether there is a postmaster although its process cannot be seen, as in a container beside that of PostgreSQL. */
-  async #answersUnseen(file: PostmasterPid): Promise<boolean> {
-    return (await probePostmaster(probeTarget(file), UNSEEN_PROBE_MS)).answered;
+  /** Whether what the postmaster's file says has changed. */
+  async #readFiles(): Promise<boolean> {
+    const { changed, another } = await this.#postmaster.look();
+    this.#set({ postmaster: this.#postmaster.fact });
+    if (!another) return changed;
+    // What was known of the postmaster before does not count.
+    this.#madeWay = false;
+    this.#retryMs = 0;
+    this.connections.drop();
+    this.#set({ row: undefined });
+    this.#setEnded();
+    return true;
   }
 
   /** While the instance shuts down nothing connects; the connections end when no other client is left. */
@@ -234,10 +220,12 @@ export class InstanceMonitor {
 
   /** Checks through a connection. Returns it if that worked, else takes in why it did not. */
   async #ask(connect: () => Promise<PgSession>): Promise<PgSession | undefined> {
+    this.#brokenAt ??= this.#options.clock.monotonicMs();
     try {
       const session = await connect();
       const row = await checkInstance(session, this.#options.directory);
       this.#retryMs = 0;
+      this.#brokenAt = undefined;
       this.#set({ sql: { kind: 'connected' }, row });
       this.#keepTerminator();
       return session;
@@ -250,28 +238,27 @@ export class InstanceMonitor {
 
   /** The second connection; its failures show when sessions are to be ended, and the next look tries again. */
   #keepTerminator(): void {
-    if (this.#file === undefined || this.#stopped) return;
-    this.connections.connect('terminator', this.#target(this.#file)).catch(() => {});
+    if (this.#postmaster.file === undefined || this.#stopped) return;
+    this.connections.connect('terminator', this.#target(this.#postmaster.file)).catch(() => {});
   }
 
   #refused({ sqlState, message }: SqlError): void {
     this.#set({ sql: { kind: 'refused', sqlState, text: message } });
     const passing: readonly string[] = Object.values(SQLSTATES);
-    if (passing.includes(sqlState) || this.#file === undefined) return;
-    const { user: role, database } = this.#target(this.#file);
+    if (passing.includes(sqlState) || this.#postmaster.file === undefined) return;
+    const { user: role, database } = this.#target(this.#postmaster.file);
     this.#options.log.write(WATCHDOG_MESSAGES.instanceRefuses, { reason: message, sqlState, role, database });
   }
 
   async #unreachable(text: string): Promise<void> {
-    const before = this.#facts.postmaster;
-    this.#set({ sql: { kind: 'unreachable', text } });
-    await this.#readFiles();
-    const { postmaster } = this.#facts;
+    const lasting = this.#options.clock.monotonicMs() - (this.#brokenAt ?? 0) > RESTART_MS;
+    this.#set({ sql: { kind: 'unreachable', text, lasting } });
     // It may have been killed or told to stop a moment ago; then that is what is told.
-    this.#doubtful = JSON.stringify(postmaster) !== JSON.stringify(before);
+    this.#doubtful = await this.#readFiles();
     if (this.#doubtful) this.#again = true;
-    if (this.#doubtful || postmaster.kind !== 'running' || this.#file === undefined || this.#stopped) return;
-    const { host, port } = this.#target(this.#file);
+    const { file, fact } = this.#postmaster;
+    if (this.#doubtful || !lasting || fact.kind !== 'running' || file === undefined || this.#stopped) return;
+    const { host, port } = this.#target(file);
     this.#options.log.write(WATCHDOG_MESSAGES.instanceUnreachable, { host, port, reason: text });
   }
 

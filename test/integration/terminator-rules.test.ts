@@ -290,7 +290,7 @@ describe('orders', () => {
     const session = await sessionFrom(server, from);
     assert.deepEqual(await watchdog.ask({ command: 'pause' }), { ok: true, paused: true });
     await lose(from);
-    await watchdog.line(/is lost, but the terminator is paused/);
+    await watchdog.line(new RegExp(`at ${from} is lost, but the terminator is paused`));
     const { losses } = await watchdog.status();
     assert.equal(losses.find((loss) => loss.address === from)?.phase, 'held');
     assert.ok(await isThere(server, session.pid));

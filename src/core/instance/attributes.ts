@@ -30,8 +30,8 @@ export type SqlFact =
   | { readonly kind: 'ended'; readonly byServer: boolean }
   /** PostgreSQL answered with an error. */
   | { readonly kind: 'refused'; readonly sqlState: string; readonly text: string }
-  /** Nobody answered, or not in time. */
-  | { readonly kind: 'unreachable'; readonly text: string };
+  /** Nobody answered, or not in time. `lasting`: for longer than a restart of the backends takes. */
+  | { readonly kind: 'unreachable'; readonly text: string; readonly lasting: boolean };
 
 export interface InstanceFacts {
   readonly postmaster: PostmasterFact;
@@ -155,6 +155,14 @@ export const INSTANCE_RULES: readonly Rule[] = [
     role: true,
     bits: RECOVERING,
     text: (facts) => (facts.sql.kind === 'refused' ? facts.sql.text : ''),
+  },
+  {
+    why: 'While backends restart after the crash of one, a connection may be cut off instead of being refused.',
+    when: ({ sql, row }) => sql.kind === 'unreachable' && !sql.lasting && row !== undefined,
+    state: 'recovering',
+    role: true,
+    bits: RECOVERING,
+    text: refusal,
   },
   {
     why: 'A postmaster that has never been up and takes no connection is starting.',

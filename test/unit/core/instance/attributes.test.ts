@@ -100,7 +100,19 @@ const CASES: readonly (readonly [string, Partial<InstanceFacts>, string, readonl
   ['pg_hba.conf refuses', { sql: refused('28000') }, 'unknown', []],
   ['a wrong password', { sql: refused('28P01') }, 'unknown', []],
   ['no such database', { sql: refused('3D000') }, 'unknown', []],
-  ['nobody answers', { sql: { kind: 'unreachable', text: 'timeout' } }, 'unknown', []],
+  [
+    'a connection that is cut off',
+    { sql: { kind: 'unreachable', text: 'reset', lasting: false } },
+    'recovering',
+    ['primary', 'recovering'],
+  ],
+  ['nobody answers', { sql: { kind: 'unreachable', text: 'timeout', lasting: true } }, 'unknown', []],
+  [
+    'nobody has answered yet',
+    { sql: { kind: 'unreachable', text: 'x', lasting: false }, row: undefined },
+    'unknown',
+    [],
+  ],
   ['a connection that just broke', { sql: ENDED }, 'up', ['accepting', 'primary']],
   ['nothing known yet', { sql: ENDED, row: undefined, postmaster: running(undefined) }, 'unknown', []],
 ];
@@ -156,7 +168,7 @@ describe('what an instance is', () => {
       sql: fc.oneof(
         fc.constantFrom<SqlFact>({ kind: 'connected' }, ENDED, { kind: 'ended', byServer: true }),
         fc.constantFrom('53300', '57P03', '57P01', '28000').map((state) => refused(state)),
-        fc.constant<SqlFact>({ kind: 'unreachable', text: 'x' }),
+        fc.boolean().map((lasting): SqlFact => ({ kind: 'unreachable', text: 'x', lasting })),
       ),
       row: fc.constantFrom(undefined, ROW, { ...ROW, inRecovery: true, full: true }),
       answers: fc.boolean(),
