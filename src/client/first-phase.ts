@@ -98,7 +98,13 @@ export function askHost(request: AskRequest): Promise<Asked> {
       const address = socket.remoteAddress;
       stopListening();
       try {
-        resolve(judge(answer, request, address, socket, reader.rest));
+        const judged = judge(answer, request, address);
+        if (judged === 'direct') {
+          sendAway(socket);
+          resolve({ kind: 'direct' });
+        } else {
+          resolve({ ...judged, socket, rest: reader.rest });
+        }
       } catch (error) {
         sendAway(socket);
         reject(asError(error));
@@ -107,30 +113,23 @@ export function askHost(request: AskRequest): Promise<Asked> {
   });
 }
 
-function judge(
+/**
+ * What to make of an answer that came from `address`. Throws CmError for a refusal, for what is not the protocol, and
+ * for a conmgr on another host, whose plain text anybody on the way could have written.
+ */
+export function judge(
   answer: Answer,
-  request: AskRequest,
+  request: Pick<AskRequest, 'host' | 'allowRemote'>,
   address: string | undefined,
-  socket: Socket,
-  rest: Buffer,
-): Asked {
+): Extract<Answer, { kind: 'conmgr' }> | 'direct' {
   const where = { host: request.host.host, port: request.host.port };
   switch (answer.kind) {
     case 'conmgr':
-      if (!request.allowRemote && !isLoopback(address)) {
-        throw cmError('08001', 'remoteConmgr', { ...where, address });
-      }
-      return {
-        kind: 'conmgr',
-        socket,
-        rest,
-        graceMs: answer.graceMs,
-        candidates: answer.candidates,
-      };
+      if (request.allowRemote || isLoopback(address)) return answer;
+      throw cmError('08001', 'remoteConmgr', { ...where, address });
     case 'server':
     case 'choked':
-      sendAway(socket);
-      return { kind: 'direct' };
+      return 'direct';
     case 'refused': {
       const { sqlState, message, detail, hint } = answer.error;
       throw new CmError(sqlState, message, { detail, hint });

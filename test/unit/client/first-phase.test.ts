@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { CmError } from '../../../src/client/errors.js';
-import { type Asked, type AskRequest, askHost, firstPacket } from '../../../src/client/first-phase.js';
+import { type Asked, type AskRequest, askHost, firstPacket, judge } from '../../../src/client/first-phase.js';
 import { CLIENT_MESSAGES } from '../../../src/core/messages/client.js';
 import { ASK_OPTION } from '../../../src/core/protocol/ask.js';
 import { readFirstPacket } from '../../../src/core/protocol/startup.js';
@@ -90,6 +90,25 @@ describe('the first packet of an aware client', () => {
 
   it('holds nothing but the question where TLS is required', () => {
     assert.deepEqual([...paramsOf(firstPacket(request(1, { tlsRequired: true }))).keys()], [ASK_OPTION]);
+  });
+});
+
+describe('a conmgr on another host', () => {
+  const answer = { kind: 'conmgr', graceMs: 0, candidates: [] } as const;
+
+  it("is not believed, because its plain text could be anybody's", () => {
+    for (const address of ['10.0.0.1', '::ffff:10.0.0.1', 'fe80::1']) {
+      assert.throws(() => judge(answer, request(1), address), rejectsWith(CLIENT_MESSAGES.remoteConmgr.code));
+    }
+  });
+
+  it('is believed when the application allows it, and one on this host always', () => {
+    assert.equal(judge(answer, request(1, { allowRemote: true }), '10.0.0.1'), answer);
+    assert.equal(judge(answer, request(1), '::1'), answer);
+  });
+
+  it('does not matter for a server, which is used directly', () => {
+    assert.equal(judge({ kind: 'server' }, request(1), '10.0.0.1'), 'direct');
   });
 });
 
