@@ -79,7 +79,10 @@ export async function buildPrograms(outDir = join(root, 'dist/bin')) {
       await symlink(`${name}.js`, join(stage, name));
     }
     await writeFile(join(stage, 'package.json'), '{ "type": "commonjs" }\n');
-    await writeFile(join(stage, 'LICENSES.txt'), await licences(Object.keys(metafile.inputs)));
+    await writeFile(
+      join(stage, 'LICENSES.txt'),
+      await licences(Object.keys(metafile.inputs), ['node_modules/koffi']),
+    );
     await copyFile(koffiNative(), join(stage, 'koffi.node'));
     await chmod(join(stage, 'koffi.node'), 0o755);
   });
@@ -94,12 +97,13 @@ function koffiNative() {
 /**
  * The licence texts of the packages that ended up in the bundles: theirs ask to be kept with every copy.
  * @param {string[]} inputs paths relative to the root
+ * @param {string[]} beside folders of packages that lie beside the bundles
  */
-async function licences(inputs) {
-  const packages = new Set(
-    inputs.flatMap((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []),
-  );
-  packages.add('node_modules/koffi');
+async function licences(inputs, beside = []) {
+  const packages = new Set([
+    ...inputs.flatMap((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []),
+    ...beside,
+  ]);
   const texts = [];
   for (const folder of [...packages].sort()) {
     const { name, version, license } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'));
@@ -129,6 +133,7 @@ export async function buildClient(outDir = join(root, 'dist/client')) {
       target,
       external: ['pg', 'postgres'],
       define: await defines(true),
+      metafile: true,
       logLevel: 'warning',
     });
     const typed = run(process.execPath, [
@@ -140,7 +145,8 @@ export async function buildClient(outDir = join(root, 'dist/client')) {
     ]).catch((error) => {
       throw new Error(`the client library's types do not compile:\n${error.stdout || error.message}`);
     });
-    await Promise.all([bundled, typed]);
+    const [{ metafile }] = await Promise.all([bundled, typed]);
+    await writeFile(join(stage, 'LICENSES.txt'), await licences(Object.keys(metafile.inputs)));
     const types = "export * from './types/client/index.js';\n";
     await writeFile(join(stage, 'index.mjs'), "export * from './index.cjs';\n");
     await writeFile(join(stage, 'index.d.mts'), types);
