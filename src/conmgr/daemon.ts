@@ -18,7 +18,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
-import { CONFIG_FILE, readConfigFile } from '../io/conmgr-directory.js';
+import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
@@ -231,6 +231,7 @@ export class Daemon {
     } catch (error) {
       return [`${CONFIG_FILE}: ${(error as Error).message}`];
     }
+    for (const file of await writableByAll(directory)) log.write(CONMGR_MESSAGES.writableByAll, { file });
     const { config, problems, remarks } = resolveConmgrConfig(text, CONFIG_FILE);
     for (const { spec, params } of [...problems, ...remarks]) log.write(spec, params);
     return config ?? problems.map(formatProblem);

@@ -12,7 +12,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { backgroundClock, systemClock } from '../io/clock.js';
-import { CONFIG_FILE, openDirectory, readConfigFile } from '../io/conmgr-directory.js';
+import { CONFIG_FILE, openDirectory, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
 import { lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
 import { descriptorLimit, openDescriptors } from '../io/limits.js';
@@ -87,6 +87,7 @@ async function start(
   const config = await configure(real, log);
   log.reconfigure(config.log);
   log.reportMissingNative();
+  for (const file of await writableByAll(real)) log.write(CONMGR_MESSAGES.writableByAll, { file });
   const limit = preflight(config, log);
   const lock = await lockDirectory(real, { clock: systemClock, lines: [String(config.port)] });
   const control = await openControl(real, published.daemon).catch((error: Error) => {

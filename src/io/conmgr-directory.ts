@@ -37,6 +37,20 @@ export async function readConfigFile(directory: string): Promise<string> {
   }
 }
 
+/** The directory and conmgr.conf in it, as far as every user of the host may write them. Never rejects. */
+export async function writableByAll(directory: string): Promise<readonly string[]> {
+  const paths = [directory, path.join(directory, CONFIG_FILE)];
+  const modes = await Promise.all(
+    paths.map((one) =>
+      stat(one).then(
+        ({ mode }) => mode,
+        () => 0,
+      ),
+    ),
+  );
+  return paths.filter((_one, at) => ((modes[at] ?? 0) & constants.S_IWOTH) !== 0);
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   ENOTDIR: 'not a directory',

@@ -113,6 +113,16 @@ export const CONMGR_MESSAGES = {
     exit: 70,
     everyMs: 0,
   },
+  writableByAll: {
+    code: 'CM1215',
+    level: 'WARNING',
+    text: 'every user of this host may write "{file}"',
+    hint: 'chmod o-w {file}',
+    cause:
+      'Whoever can change conmgr.conf decides where applications connect to and send their passwords. The file or its directory has a mode that lets everybody do so.',
+    cure: 'Take the right to write from other users, as the hint says.',
+    everyMs: 0,
+  },
   linkUp: {
     code: 'CM1220',
     event: 'link_up',
