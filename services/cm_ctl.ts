@@ -14,9 +14,13 @@ const uid = process.geteuid?.() ?? 0;
 const output = new Output(process.stdout, process.stderr, environment);
 const interruption = new AbortController();
 
-// The first interruption ends the waiting, the next one the process.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => interruption.abort());
+/** From now on the first interruption ends a waiting, and the next one the program. */
+function catchInterruption(): AbortSignal {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    if (process.listenerCount(signal) === 0) process.once(signal, () => interruption.abort());
+  }
+  return interruption.signal;
+}
 
 // Whoever read the output has seen enough (`cm_ctl status | head`), or the disk is full.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -38,7 +42,9 @@ void runCtl(process.argv.slice(2), {
   environment,
   version: CONMGR_VERSION,
   uid,
-  interrupted: interruption.signal,
+  get interrupted() {
+    return catchInterruption();
+  },
 }).then((status) => {
   process.exitCode ??= status;
 });

@@ -13,7 +13,8 @@ export interface World {
   /** Version of this cm_ctl. */
   readonly version: string;
   readonly uid: number;
-  /** Aborted when the user or the reader of the output wants no more. */
+  /** Aborted when the user or the reader of the output wants no more. Whoever looks at it takes care of that; until
+   *  then an interruption ends the program. */
   readonly interrupted: AbortSignal;
 }
 

@@ -5,8 +5,11 @@ import type { ConmgrConfig } from '../core/config/types.js';
 import { isUsable, renderTrials, type TrialView } from '../core/ctl/check-view.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { paint } from '../core/ctl/table.js';
+import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
+import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
+import { openDirectory } from '../io/conmgr-directory.js';
 import { descriptorLimit } from '../io/limits.js';
 import type { Call } from './call.js';
 import { readConfiguration } from './configuration.js';
@@ -17,6 +20,10 @@ import { realDirectory } from './real-directory.js';
 export async function runCheck({ world, directory }: Call): Promise<ExitStatus> {
   const { output } = world;
   const real = await realDirectory(directory);
+  await openDirectory(real).catch((error: Error) => {
+    const params = { directory, reason: error.message };
+    throw new MessageError(CONMGR_MESSAGES.unreadableDirectory, params, { cause: error });
+  });
   const { config, remarks, lines } = await readConfiguration(real);
   for (const { spec, params } of remarks) output.report(spec, params);
   const { colour } = output.layout;

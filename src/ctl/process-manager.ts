@@ -26,6 +26,9 @@ const SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
 /** A signal means the same, so it is not waited long for an answer; a restart has none, so there it is. */
 const PATIENCE_MS = 1000;
 
+/** Variables by which a service manager speaks to the one process it started: cm_ctl perhaps, but not its daemon. */
+const OF_A_SERVICE = /^(?:NOTIFY_SOCKET|LISTEN_\w+|WATCHDOG_\w+|JOURNAL_STREAM|INVOCATION_ID|FDSTORE)$/;
+
 export interface ProcessManagerOptions {
   /** The conmgr to start. */
   readonly program: string;
@@ -49,7 +52,9 @@ export class ProcessManager implements Manager {
       const daemon = await startDaemon({
         program: process.execPath,
         args: [program, '-D', directory],
-        environment,
+        environment: Object.fromEntries(
+          Object.entries(environment).filter(([name]) => !OF_A_SERVICE.test(name)),
+        ),
         logFile: log,
       });
       return {

@@ -50,5 +50,5 @@ export async function stopAndWait(
       throw new MessageError(CTL_MESSAGES.smartStopTimedOut, { sessions });
     }
   }
-  throw new MessageError(interrupted.aborted ? CTL_MESSAGES.interrupted : CTL_MESSAGES.stopTimedOut);
+  throw new MessageError(interrupted.aborted ? CTL_MESSAGES.stopInterrupted : CTL_MESSAGES.stopTimedOut);
 }

@@ -206,6 +206,15 @@ export const CTL_MESSAGES = {
     cure: 'Look at its log, or use -m immediate.',
     exit: FAILED,
   },
+  stopInterrupted: {
+    code: 'CM3057',
+    level: 'ERROR',
+    text: 'interrupted; conmgr goes on shutting down',
+    cause:
+      'cm_ctl was interrupted while it was waiting for the end of the process, which had been told to stop.',
+    cure: 'None.',
+    exit: FAILED,
+  },
   smartStopTimedOut: {
     code: 'CM3051',
     level: 'ERROR',

@@ -62,6 +62,17 @@ describe('cm_ctl stop', () => {
     assert.equal(stderr, 'cm_ctl: conmgr does not shut down\n');
   });
 
+  it('leaves conmgr to its shutdown when it is interrupted', async () => {
+    const directory = await directoryOf(victim().pid);
+    const { status, stderr } = await ctl(['stop', '-D', directory, '-t', '0'], {
+      interrupted: AbortSignal.timeout(20),
+    });
+    assert.deepEqual(
+      { status, stderr },
+      { status: 1, stderr: 'cm_ctl: interrupted; conmgr goes on shutting down\n' },
+    );
+  });
+
   it('tells how many sessions a smart stop waits for, and what would end them', async () => {
     const directory = await directoryOf(victim().pid, 3);
     const { status, stderr } = await ctl(['stop', '-D', directory, '-t', '1', '-m', 'smart']);
