@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo build check test test-unit test-integration bench clean help toolchain
+.PHONY: demo build check test test-unit test-integration bench man clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
@@ -37,6 +37,9 @@ demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KE
 
 bench: $(INSTALLED)
 	@$(RUN) bench
+
+man: $(INSTALLED) ## the manual pages (dist/man), from man/*.in and the tables of the code
+	@node packaging/run-ts.mjs packaging/render-man.ts dist/man
 
 clean: ## remove everything that was built or installed
 	rm -rf dist build node_modules
