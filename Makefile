@@ -35,7 +35,7 @@ test-integration: $(INSTALLED) ## the tests of the built programs against Postgr
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/performance.md); ONLY=words, NODE=18|20|22|24
 	@$(RUN) bench
 
 man: $(INSTALLED) ## the manual pages (dist/man), from man/*.in and the tables of the code
