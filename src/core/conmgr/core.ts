@@ -44,7 +44,7 @@ export class ConmgrCore {
   #stopping: 'no' | 'smart' | 'ending' = 'no';
   /** Sessions told by the dropSessions that comes just before its report. */
   #droppedCount = 0;
-  /** A link or the health of an instance has entered another phase, which status shows. */
+  /** Something that status shows has changed without changing the picture. */
   #moved = false;
 
   constructor(config: ConmgrConfig, options: ConmgrCoreOptions) {
@@ -358,6 +358,8 @@ export class ConmgrCore {
     const wasDim = instance.dim;
     const wasLost = instance.health.phase === 'lost';
     const changed = instance.tell(attributes, wasLost, now);
+    // A timeline or a version is shown by status although the picture stays.
+    if (changed) this.#moved = true;
     // Not before: what was told on the link before this one must not pass for what is true now.
     if (!HEALTH_MEANING[instance.health.phase].linked) this.#stepHealth(instance, { type: 'linkUp' }, now);
     if (state === 'unknown' && (changed || (instance.dim && !wasDim)) && text !== '')
