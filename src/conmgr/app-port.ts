@@ -39,7 +39,16 @@ interface Delivery {
   readonly sessions: readonly number[];
   readonly bytes: Buffer;
   readonly close: boolean;
+  /** A later delivery of the same subject makes what is left of this one worthless; undefined: nothing does. */
+  readonly subject: string | undefined;
   next: number;
+}
+
+/** What a message is news of, where only the newest counts. */
+function subjectOf([message, ...others]: readonly ConmgrMessage[]): string | undefined {
+  if (message === undefined || others.length > 0) return undefined;
+  if (message.kind === 'changed') return `changed ${message.instance}`;
+  return message.kind === 'ping' ? 'ping' : undefined;
 }
 
 export class AppPort implements AppEvents {
@@ -93,7 +102,9 @@ export class AppPort implements AppEvents {
   tell(sessions: readonly number[], messages: readonly ConmgrMessage[], close: boolean): void {
     const encoded = messages.map(encodeConmgrMessage);
     const bytes = encoded.length === 1 && encoded[0] !== undefined ? encoded[0] : Buffer.concat(encoded);
-    this.#queue.push({ sessions, bytes, close, next: 0 });
+    const subject = subjectOf(messages);
+    if (subject !== undefined) this.#queue = this.#queue.filter((waiting) => waiting.subject !== subject);
+    this.#queue.push({ sessions, bytes, close, subject, next: 0 });
     if (!this.#delivering) this.#deliver();
   }
 

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { describe, it } from 'node:test';
+import { AppPort, SLICE } from '../../../src/conmgr/app-port.js';
+import {
+  type ConmgrMessage,
+  decodeConmgrMessage,
+  encodeConmgrMessage,
+} from '../../../src/core/protocol/first-phase.js';
+import { systemClock } from '../../../src/io/clock.js';
+
+/** The end of an application's connection that keeps what it is sent. */
+class SinkSocket extends Duplex {
+  readonly remoteAddress = '127.0.0.1';
+  readonly remotePort = 1;
+  readonly localPort = 2;
+  #bytes = Buffer.alloc(0);
+
+  get messages(): readonly ConmgrMessage[] {
+    const found: ConmgrMessage[] = [];
+    for (let at = 0; at < this.#bytes.length; ) {
+      const end = at + 1 + this.#bytes.readUInt32BE(at + 1);
+      const message = decodeConmgrMessage(this.#bytes.subarray(at + 5, end));
+      assert.ok(typeof message === 'object');
+      found.push(message);
+      at = end;
+    }
+    return found;
+  }
+
+  setNoDelay(): this {
+    return this;
+  }
+
+  override _read(): void {}
+
+  /** The application closes its end as soon as conmgr has closed its own. */
+  override _final(callback: () => void): void {
+    this.push(null);
+    callback();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    this.#bytes = Buffer.concat([this.#bytes, chunk]);
+    callback();
+  }
+}
+
+const changed = (instance: number, bits: number): ConmgrMessage => ({
+  kind: 'changed',
+  view: bits,
+  instance,
+  bits,
+});
+const down: ConmgrMessage = {
+  kind: 'down',
+  view: 1,
+  instance: 0,
+  action: 'drop',
+  reason: 'instance down',
+  text: '',
+};
+
+describe('messages to many applications', () => {
+  /** Sends all of `tellings` to all of so many applications before a further slice can go out; what the first and the last get. */
+  async function sent(tellings: readonly ConmgrMessage[], applications: number): Promise<string[][]> {
+    const port = new AppPort({
+      clock: systemClock,
+      allowed: () => ({ connections: applications, limit: applications }),
+      events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
+    });
+    const sockets = Array.from({ length: applications }, () => new SinkSocket());
+    for (const socket of sockets) port.accept(socket as unknown as Socket);
+    const ids = sockets.map((_none, at) => at + 1);
+    for (const message of tellings) port.tell(ids, [message], false);
+    await port.drain(10_000);
+    return [sockets[0], sockets.at(-1)].map((socket) =>
+      (socket?.messages ?? []).map((message) =>
+        message.kind === 'changed' ? `${message.instance}:${message.bits}` : message.kind,
+      ),
+    );
+  }
+
+  it('a CHANGED that is out of date before it went out is not sent: an instance that flaps fills no memory', async () => {
+    const flapping = Array.from({ length: 1000 }, (_none, at) => changed(0, at));
+    const [first, last] = await sent(flapping, SLICE + 1);
+    assert.deepEqual(first, ['0:0', '0:999']);
+    assert.deepEqual(last, ['0:999']);
+  });
+
+  it('what is told of other instances, and every DOWN, is sent in its order', async () => {
+    const [first, last] = await sent(
+      [changed(0, 1), changed(1, 2), down, changed(0, 3), changed(1, 4), down],
+      SLICE + 1,
+    );
+    assert.deepEqual(first, ['0:1', 'down', '0:3', '1:4', 'down']);
+    assert.deepEqual(last, ['down', '0:3', '1:4', 'down']);
+  });
+
+  it('PING that has not gone out is not doubled', async () => {
+    const [first, last] = await sent([down, { kind: 'ping' }, { kind: 'ping' }], SLICE + 1);
+    assert.deepEqual(first, ['down', 'ping']);
+    assert.deepEqual(last, ['down', 'ping']);
+    assert.equal(encodeConmgrMessage({ kind: 'ping' }).length, 6);
+  });
+});
