@@ -33,6 +33,8 @@ export type Row = Record<string, unknown>;
 /** What to change so that a test server starts fast, keeps WAL for late standbys, and writes little. */
 const TEST_SETTINGS: Settings = {
   fsync: 'off',
+  // Files in the data directory, which go with it: a server that is killed leaves its segments in /dev/shm for ever.
+  dynamic_shared_memory_type: 'mmap',
   full_page_writes: 'off',
   shared_buffers: '16MB',
   autovacuum: 'off',
