@@ -14,6 +14,9 @@ export const STATEMENT_DEADLINE_MS = 5000;
 /** The version that brought idle_session_timeout. */
 const IDLE_SESSION_TIMEOUT_SINCE = 14;
 
+/** SQLSTATE invalid_password. */
+const INVALID_PASSWORD = '28P01';
+
 /** Where and as whom to connect. */
 export interface SessionTarget {
   /** Directory of the Unix socket, or a host. */
@@ -24,6 +27,8 @@ export interface SessionTarget {
   readonly applicationName: string;
   /** Major version of the server. */
   readonly major: number;
+  /** Asked when the server wants a password; undefined: there is none. */
+  readonly password?: () => Promise<string | undefined>;
 }
 
 /** PostgreSQL answered with an error. */
@@ -98,6 +103,7 @@ export class PgSession {
     target: SessionTarget,
     onEnd: (error: SqlError | SqlUnreachable | undefined) => void,
   ): Promise<PgSession> {
+    let missing = false;
     const client = new pg.Client({
       host: target.host,
       port: target.port,
@@ -106,6 +112,11 @@ export class PgSession {
       application_name: target.applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       options: startupOptions(target.major),
+      password: async () => {
+        const password = await target.password?.();
+        missing = password === undefined;
+        return password ?? '';
+      },
     });
     const session = new PgSession(client, onEnd);
     try {
@@ -116,7 +127,11 @@ export class PgSession {
     } catch (error) {
       session.#closing = true;
       session.destroy();
-      throw classify(error);
+      const reason = classify(error);
+      if (!missing) throw reason;
+      throw new SqlError('the server asks for a password, and there is none', INVALID_PASSWORD, {
+        cause: error,
+      });
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { userInfo } from 'node:os';
 import type { PostmasterPid } from '../core/instance/postmaster-files.js';
+import { findPassword } from '../io/password-file.js';
 import { PgSession, type SessionTarget, SqlUnreachable } from '../io/pg-session.js';
 
 export type ConnectionRole = 'checker' | 'terminator';
@@ -11,14 +12,13 @@ const ROLES: readonly ConnectionRole[] = ['checker', 'terminator'];
 
 /** Where the instance of a postmaster.pid is reached; PGHOST, PGPORT, PGUSER and PGDATABASE come first. */
 export function sessionTarget(file: PostmasterPid, major: number, env: NodeJS.ProcessEnv): SessionTarget {
-  return {
+  const key = {
     host: env['PGHOST'] || file.socketDirectory || tcpHost(file.listenAddress) || 'localhost',
     port: Number(env['PGPORT']) || file.port,
     user: env['PGUSER'] || osUser(env),
     database: env['PGDATABASE'] || 'postgres',
-    applicationName: 'conmgr-watchdog',
-    major,
   };
+  return { ...key, applicationName: 'conmgr-watchdog', major, password: () => findPassword(key, env) };
 }
 
 /** The address at which a listen address is reached from this host; '' where there is none. */

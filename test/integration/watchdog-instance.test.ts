@@ -191,6 +191,28 @@ describe('an instance that cannot be asked as usual', () => {
     assert.ok(!hasAttribute(peer.attributes.bits, 'accepting'));
   });
 
+  it('a password comes from PGPASSFILE; without it, or with a wrong one, attributes are unknown', async () => {
+    server = await startPrimary({ hba: ['local all guarded scram-sha-256'] });
+    await server.sql(`create role guarded login superuser password 'a:b'`);
+    const passfile = join(server.socketDir, 'passfile');
+    for (const [content, sqlState] of [
+      ['', '28P01'],
+      ['*:*:*:guarded:wrong\n', '28P01'],
+      ['localhost:*:postgres:guarded:a\\:b\n', undefined],
+    ] as const) {
+      await writeFile(passfile, content, { mode: 0o600 });
+      watchdog = await TestWatchdog.start(server, { env: { PGUSER: 'guarded', PGPASSFILE: passfile } });
+      peer = await watchdog.connect();
+      if (sqlState === undefined) await peer.told(({ state }) => state === 'up', 'up');
+      else
+        await watchdog.line(
+          new RegExp(`ERROR: {2}could not connect to the instance: .*SQLSTATE ${sqlState}`),
+        );
+      assert.doesNotMatch(watchdog.running.stderr, /DeprecationWarning/);
+      await watchdog.stop();
+    }
+  });
+
   it('a role that lacks rights is named at the start, each right by itself, and the heartbeat goes on', async () => {
     server = await startPrimary({});
     await server.sql('create role poor login');
