@@ -14,6 +14,12 @@ import { resolveConmgrConfig, resolveWatchdogConfig } from '../../../src/core/co
 import { parseArguments } from '../../../src/core/ctl/arguments.js';
 import { EXIT } from '../../../src/core/ctl/exit-status.js';
 import { OPTIONS, type OptionSpec } from '../../../src/core/ctl/options.js';
+import { CONFIG_MESSAGES } from '../../../src/core/messages/config.js';
+import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
+import type { MessageSpec } from '../../../src/core/messages/message.js';
+import { PROCESS_MESSAGES } from '../../../src/core/messages/process.js';
+import { TERMINATOR_MESSAGES } from '../../../src/core/messages/terminator.js';
+import { WATCHDOG_MESSAGES } from '../../../src/core/messages/watchdog.js';
 import { MODES } from '../../../src/ctl/modes.js';
 import { STOP_SIGNALS } from '../../../src/watchdog/stop-reason.js';
 import { inTree } from '../../support/tree.js';
@@ -139,6 +145,19 @@ describe('the manual pages', () => {
       entry(rendered('conmgr.8'), `Dv ${signal}`);
     const signals = rendered('conmgr-watchdog.8').split('.Sh SIGNALS')[1]?.split('.Sh ')[0] ?? '';
     for (const signal of [...STOP_SIGNALS, 'SIGHUP']) assert.ok(signals.includes(signal), signal);
+  });
+
+  it('every exit status of the daemons is in their pages', () => {
+    const exitsOf = (...tables: Readonly<Record<string, MessageSpec>>[]) =>
+      new Set(tables.flatMap((table) => Object.values(table).flatMap(({ exit }) => exit ?? [])));
+    const daemons = {
+      'conmgr.8': exitsOf(CONMGR_MESSAGES, CONFIG_MESSAGES, PROCESS_MESSAGES),
+      'conmgr-watchdog.8': exitsOf(WATCHDOG_MESSAGES, TERMINATOR_MESSAGES),
+    };
+    for (const [page, exits] of Object.entries(daemons)) {
+      const section = rendered(page).split('.Sh EXIT STATUS')[1]?.split('.Sh ')[0] ?? '';
+      for (const exit of exits) entry(section, `${exit}\n`);
+    }
   });
 
   it('all that the client library exports is in conmgr-client(7)', () => {
