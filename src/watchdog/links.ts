@@ -12,11 +12,10 @@ import { judgeHello, REFUSAL_RETRY_MS } from '../core/session/admission.js';
 import { type Departure, reject, type Telling } from '../core/session/session.js';
 import { DEPARTURE_VERDICTS } from '../core/terminator/verdict.js';
 import type { Clock } from '../core/time.js';
+import { FramedSocket } from '../io/tcp-frames.js';
 import { Link, type LinkOwner, type ReportEffect } from './link.js';
+import { Strangers } from './strangers.js';
 
-/** Connections without HELLO at a time, and of one address. */
-const MOST_HALF_OPEN = 32;
-const MOST_HALF_OPEN_OF_ADDRESS = 4;
 /** Links told of a change in one go; between two goes packets flow. */
 const SLICE = 200;
 
@@ -26,6 +25,8 @@ export interface LinksOptions {
   readonly software: string;
   readonly bootId: string;
   readonly maxLinks: () => number;
+  /** Connections at a time that are no links. */
+  readonly maxStrangers: () => number;
   readonly restartGraceMs: () => number;
   /** undefined: everybody may connect. */
   readonly allowedClients: () => readonly Cidr[] | undefined;
@@ -41,8 +42,7 @@ export interface LinksOptions {
 export class Links {
   readonly #options: LinksOptions;
   readonly #owner: LinkOwner;
-  /** In the order of acceptance. */
-  readonly #halfOpen = new Set<Link>();
+  readonly #strangers: Strangers<Link>;
   readonly #up = new Set<Link>();
   readonly #byConmgr = new Map<string, Set<Link>>();
   readonly #byAddress = new Map<string, Set<Link>>();
@@ -56,6 +56,9 @@ export class Links {
   constructor(options: LinksOptions, attributes: InstanceAttributes) {
     this.#options = options;
     this.#attributes = attributes;
+    this.#strangers = new Strangers(options.maxStrangers, ({ peer }) =>
+      options.log.write(WATCHDOG_MESSAGES.halfOpenDropped, { peer }),
+    );
     this.#owner = {
       clock: options.clock,
       telling: () => this.#telling,
@@ -91,9 +94,7 @@ export class Links {
       this.#turnAway(socket, address);
       return;
     }
-    const link = new Link(socket, this.#owner);
-    this.#halfOpen.add(link);
-    this.#dropSurplus(link);
+    this.#strangers.arrived(new Link(socket, this.#owner));
   }
 
   /** New attributes; a change goes to all links at once, positions go with each link's next BEAT. */
@@ -108,7 +109,7 @@ export class Links {
     this.#stopping = { text };
     const event = { type: 'stop', reason, retryAfterMs, text } as const;
     for (const link of this.#up) this.#leaving.add(link);
-    for (const link of [...this.#halfOpen, ...this.#up]) link.step(event);
+    for (const link of [...this.#strangers.waiting, ...this.#up]) link.step(event);
     return new Promise((resolve) => {
       this.#onAllLeft = resolve;
       if (this.#leaving.size === 0) resolve();
@@ -129,29 +130,19 @@ export class Links {
     if (links.length > SLICE) setImmediate(() => this.#broadcast(links.slice(SLICE)));
   }
 
-  /** Who may not connect takes no place among the connections that wait for HELLO. */
+  /** Who may not connect is told so and takes no place among those that wait to say HELLO. */
   #turnAway(socket: Socket, address: string): void {
     const text = `${address} is not in watchdog.allowed_clients`;
-    socket.on('error', () => {});
-    socket.end(encodeHeartbeat(reject('notAllowed', REFUSAL_RETRY_MS, text)));
-    socket.resume();
-    socket.setTimeout(1000, () => socket.destroy());
+    const framed = new FramedSocket(socket, {
+      message: () => {},
+      violated: () => {},
+      closed: () => this.#strangers.gone(stranger),
+    });
+    const stranger = { address, peer: address, destroy: () => framed.destroy() };
+    framed.send(reject('notAllowed', REFUSAL_RETRY_MS, text));
+    framed.end();
+    this.#strangers.lingers(stranger);
     this.#options.log.write(WATCHDOG_MESSAGES.linkRefused, { peer: address, reason: text });
-  }
-
-  /** The oldest goes, so that whoever holds connections without a word cannot keep a conmgr out. */
-  #dropSurplus({ address }: Link): void {
-    const ofAddress = [...this.#halfOpen].filter((link) => link.address === address);
-    const victim =
-      ofAddress.length > MOST_HALF_OPEN_OF_ADDRESS
-        ? ofAddress[0]
-        : this.#halfOpen.size > MOST_HALF_OPEN
-          ? [...this.#halfOpen][0]
-          : undefined;
-    if (victim === undefined) return;
-    this.#halfOpen.delete(victim);
-    victim.destroy();
-    this.#options.log.write(WATCHDOG_MESSAGES.halfOpenDropped, { peer: victim.peer });
   }
 
   #report(link: Link, effect: ReportEffect): void {
@@ -170,6 +161,7 @@ export class Links {
         return;
       }
       case 'reportRefused':
+        this.#strangers.lingers(link);
         log.write(WATCHDOG_MESSAGES.linkRefused, { peer: link.peer, reason: effect.text });
         return;
       case 'reportStray':
@@ -177,6 +169,7 @@ export class Links {
         return;
       case 'reportGone': {
         this.#forget(link);
+        this.#strangers.lingers(link);
         const { words } = DEPARTURE_VERDICTS[effect.departure];
         const reason = effect.text === '' ? 'no reason given' : effect.text;
         log.write(WATCHDOG_MESSAGES.linkGone, { ...names, words, reason });
@@ -197,7 +190,7 @@ export class Links {
   }
 
   #judge(link: Link, hello: HeartbeatMessageOf<'hello'>): void {
-    this.#halfOpen.delete(link);
+    this.#strangers.spoke(link);
     const namesakes = [...(this.#byConmgr.get(hello.conmgrId) ?? [])];
     const admission = judgeHello(
       hello,
@@ -257,7 +250,7 @@ export class Links {
   }
 
   #closed(link: Link): void {
-    this.#halfOpen.delete(link);
+    this.#strangers.gone(link);
     this.#forget(link);
     if (this.#leaving.delete(link) && this.#leaving.size === 0) this.#onAllLeft();
   }

@@ -79,6 +79,19 @@ export function linksAllowed(wanted: number, log: Log): number {
   return allowed;
 }
 
+/** What the watchdog has open besides links and strangers: standard streams, event loop, SQL, sockets of its own. */
+const OWN_DESCRIPTORS = 34;
+/** Connections at a time that are no links, where the limit of open files leaves room for them … */
+const MOST_STRANGERS = 32;
+/** … and however little room it leaves, or no conmgr could ever connect. */
+const LEAST_STRANGERS = 4;
+
+/** How many connections that are no links the watchdog bears beside `links`. */
+export function strangersAllowed(links: number, log: Log): number {
+  const limit = knownLimit(log) ?? Number.POSITIVE_INFINITY;
+  return Math.min(MOST_STRANGERS, Math.max(LEAST_STRANGERS, limit - OWN_DESCRIPTORS - links));
+}
+
 /** Compares the figure documented for an instance with a watchdog with the limit its postmaster runs with. */
 export function checkPostmasterLimit(
   pid: number,

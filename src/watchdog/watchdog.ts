@@ -17,7 +17,7 @@ import { InstanceMonitor } from './instance-monitor.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
 import { type Memory, MemoryFile } from './memory.js';
-import { checkPostmasterLimit, linksAllowed, RightsCheck } from './preflight.js';
+import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
 import { type StopSignal, stopReason } from './stop-reason.js';
@@ -57,6 +57,7 @@ export class Watchdog {
   readonly #startedAt: number;
   #settings: Settings;
   #maxLinks: number;
+  #maxStrangers: number;
   #listener: Listener | undefined;
   #changedAt: number;
   #stopping: Promise<void> | undefined;
@@ -71,6 +72,7 @@ export class Watchdog {
     this.#startedAt = clock.wallMs();
     this.#changedAt = this.#startedAt;
     this.#maxLinks = linksAllowed(this.#wantedLinks(settings), log);
+    this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
     this.#rights = new RightsCheck(log);
     this.#monitor = new InstanceMonitor({
       directory,
@@ -108,6 +110,7 @@ export class Watchdog {
         software: options.software,
         bootId: options.bootId,
         maxLinks: () => this.#maxLinks,
+        maxStrangers: () => this.#maxStrangers,
         restartGraceMs: () => this.#settings.config.restartGraceMs,
         allowedClients: () => this.#settings.config.allowedClients,
         priorBeats: (conmgrId, address) => this.terminator.priorBeats(conmgrId, address),
@@ -230,6 +233,7 @@ export class Watchdog {
     for (const { spec, params } of next.problems) log.write(spec, params);
     this.#reportUnreadable();
     this.#maxLinks = linksAllowed(this.#wantedLinks(next), log);
+    this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
     log.write(WATCHDOG_MESSAGES.reloaded, { changed: reloadable.join(', ') || 'nothing changed' });
     for (const name of this.#listener === undefined ? [] : needsRestart) {
       log.write(WATCHDOG_MESSAGES.needsRestart, { name });

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { REJECT_CODES, type RejectCode } from '../../src/core/protocol/messages.js';
 import { eventually } from '../support/eventually.js';
@@ -188,5 +190,31 @@ describe('limits', () => {
     await watchdog.line(/LOG: {2}reloaded settings: watchdog\.allowed_clients/);
     const peer = await watchdog.connect();
     await peer.end();
+  });
+
+  it('who is refused and does not close holds no descriptors of the watchdog', async () => {
+    await watchdog.stop();
+    await start({ allowed_clients: '10.0.0.0/8' });
+    const open = (): number => readdirSync(`/proc/${watchdog.running.pid}/fd`).length;
+    // With both SQL connections and perhaps a probe.
+    await watchdog.line(/LOG: {2}instance is up/);
+    const before = open();
+    const sockets = Array.from({ length: 300 }, () =>
+      net
+        .connect({ port: watchdog.port, host: '127.0.0.1', allowHalfOpen: true })
+        .on('error', () => {})
+        .resume(),
+    );
+    const talk = setInterval(() => {
+      for (const socket of sockets) if (socket.writable) socket.write('x');
+    }, 100);
+    try {
+      await eventually(() => sockets.every((socket) => !socket.connecting), { what: 'all are connected' });
+      assert.ok(open() < before + 60, `${open()} open, ${before} before`);
+      await eventually(() => open() <= before + 4, { what: 'all are closed', timeoutMs: 4000 });
+    } finally {
+      clearInterval(talk);
+      for (const socket of sockets) socket.destroy();
+    }
   });
 });
