@@ -21,12 +21,25 @@ export function literal(text: string): string {
   return text.replace(/[\\'`^~-]/g, (character) => CHARACTERS[character] ?? character);
 }
 
+/** Names, as opposed to words of the language: with an underscore, a dot or a capital within, or all capitals. */
+const NAME = /(?<![\w.{}\\%-])[\w.{}-]*(?:_|[a-z]\.[a-z]|[a-z][A-Z]|[A-Z]{3})[\w.{}-]*/g;
+
+/** Keeps names in one piece where a formatter would divide words at the end of a line. `text` is mdoc already. */
+export function undivided(text: string): string {
+  return text.replace(NAME, '\\%$&');
+}
+
 /** Running text. Only those hyphens count as minus that do not join two words. */
 export function escapeText(text: string): string {
   return text
+    .replace(NAME, `${UNDIVIDED}$&`)
     .replace(/[\\'`^~]/g, (character) => CHARACTERS[character] ?? character)
-    .replace(/(?<![A-Za-z0-9])-/g, '\\-');
+    .replace(/(?<![A-Za-z0-9])-/g, '\\-')
+    .replaceAll(UNDIVIDED, '\\%');
 }
+
+/** Stands for `\%` until the backslashes of the text itself have been escaped; no text has it (private use). */
+const UNDIVIDED = '\ue000';
 
 /** One argument of a macro, whatever it holds. */
 export function argument(text: string): string {

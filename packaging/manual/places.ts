@@ -17,7 +17,7 @@ import { PROCESS_MESSAGES } from '../../src/core/messages/process.js';
 import { TERMINATOR_MESSAGES } from '../../src/core/messages/terminator.js';
 import { WATCHDOG_MESSAGES } from '../../src/core/messages/watchdog.js';
 import { MODES } from '../../src/ctl/modes.js';
-import { argument, literal, paragraph, sentence, tagList } from './mdoc.js';
+import { argument, literal, paragraph, sentence, tagList, undivided } from './mdoc.js';
 
 /** Sections of conmgr-messages(7), by code. */
 const MESSAGE_TABLES: Readonly<Record<string, Readonly<Record<string, MessageSpec>>>> = {
@@ -210,17 +210,21 @@ export function renderPage(source: string, version: string): string {
     if (list === undefined) throw new Error(`nothing fills the place "${name}"`);
     return withNewline(list());
   });
-  return literalDisplays(filled).replaceAll('@VERSION@', version);
+  return forFormatters(filled).replaceAll('@VERSION@', version);
 }
 
 const withNewline = (text: string): string => (text === '' ? '' : `${text}\n`);
 
-/** What a reader copies from a page must be what was meant: in literal displays every character stands for itself. */
-function literalDisplays(text: string): string {
-  return text.replace(
-    /^(\.Bd -literal.*\n)([\s\S]*?)(^\.Ed$)/gm,
-    (_all, head: string, body: string, tail: string) =>
-      head + literal(body).replace(/^(?=\.)/gm, '\\&') + tail,
+/** A literal display, or one line of text or of a macro for names. */
+const DISPLAY_OR_TEXT = /^(\.Bd -literal.*\n)([\s\S]*?)(^\.Ed$)|^(?:\.(?:Va|Li|Ev|Pa) |[^.'\n]).*$/gm;
+
+/**
+ * What a reader copies from a page must be what was meant: in literal displays every character stands for itself.
+ * Everywhere else names stay in one piece.
+ */
+function forFormatters(text: string): string {
+  return text.replace(DISPLAY_OR_TEXT, (line: string, head?: string, body = '', tail = '') =>
+    head === undefined ? undivided(line) : head + literal(body).replace(/^(?=\.)/gm, '\\&') + tail,
   );
 }
 

@@ -100,7 +100,8 @@ describe('the manual pages', () => {
     assert.ok(codes.length > 200, `only ${codes.length} messages were found`);
     for (const code of codes) {
       const parts = page.split(`\n.It Sy ${code}\n`);
-      assert.equal(parts.length, 2, `${code} appears ${parts.length - 1} times`);
+      const times = `${code} appears ${parts.length - 1} times`;
+      assert.equal(parts.length, 2, `${times}; MESSAGE_TABLES of packaging/manual/places.ts lists the tables`);
       const [text = ''] = (parts[1] ?? '').split('\n.It Sy ');
       assert.match(text, /\n\.It Cause\n.+\n(?:.+\n)*\.It Cure\n/, code);
     }
@@ -219,8 +220,19 @@ describe('text in a manual page', () => {
     );
   });
 
+  it('names are not divided at the end of a line', () => {
+    assert.equal(
+      escapeText('synchronous_standby_names in "postgresql.conf" of PostgreSQL is LOCAL0, not {level}; \\%x'),
+      '\\%synchronous_standby_names in "\\%postgresql.conf" of \\%PostgreSQL is \\%LOCAL0, not {level}; \\e%x',
+    );
+    const page = '.Va watchdog.port ,\na WARNING\n.Bd -literal\nLOCAL0\n.Ed\n';
+    const expected = '.Va \\%watchdog.port ,\na \\%WARNING\n.Bd -literal\nLOCAL0\n.Ed\n';
+    assert.equal(renderPage(page, VERSION), expected);
+    assert.equal(renderPage(expected, VERSION), expected);
+  });
+
   it('each sentence begins on a line of its own', () => {
-    assert.equal(paragraph('One. "Two" is. Three e.g. so?'), 'One.\n"Two" is.\nThree e.g. so?');
+    assert.equal(paragraph('One. "Two" is. Three 1.5 so?'), 'One.\n"Two" is.\nThree 1.5 so?');
   });
 
   it('no text becomes a request, whatever it is', () => {
@@ -229,7 +241,7 @@ describe('text in a manual page', () => {
         for (const line of paragraph(text).split('\n')) {
           assert.doesNotMatch(line, /^[.']/);
           // Only escapes that this module makes.
-          assert.doesNotMatch(line.replace(/\\(?:e|&|-|\((?:aq|ga|ha|ti))/g, ''), /\\/);
+          assert.doesNotMatch(line.replace(/\\(?:e|&|%|-|\((?:aq|ga|ha|ti))/g, ''), /\\/);
         }
       }),
     );
