@@ -101,7 +101,11 @@ describe('the manual pages', () => {
     for (const code of codes) {
       const parts = page.split(`\n.It Sy ${code}\n`);
       const times = `${code} appears ${parts.length - 1} times`;
-      assert.equal(parts.length, 2, `${times}; MESSAGE_TABLES of packaging/manual/places.ts lists the tables`);
+      assert.equal(
+        parts.length,
+        2,
+        `${times}; MESSAGE_TABLES of packaging/manual/places.ts lists the tables`,
+      );
       const [text = ''] = (parts[1] ?? '').split('\n.It Sy ');
       assert.match(text, /\n\.It Cause\n.+\n(?:.+\n)*\.It Cure\n/, code);
     }
