@@ -84,10 +84,10 @@ export const WATCHDOG_MESSAGES = {
     code: 'CM2008',
     level: 'FATAL',
     text: 'data directory "{directory}" belongs to user {owner}, but the watchdog runs as user {user}',
-    hint: 'Register it for the right user: cm_ctl watchdog register -D {directory}',
+    hint: 'Start it as the owner of the data directory; in a systemd unit User= names that user.',
     cause:
       'The watchdog reads files that only the owner of the instance may read, and connects as that user through the Unix socket.',
-    cure: 'Run it as the user that owns the data directory; cm_ctl watchdog register writes a drop-in with User= for the unit.',
+    cure: 'Run it as the user that owns the data directory; for a systemd unit set User= in a drop-in (systemctl edit).',
     exit: 78,
     everyMs: 0,
   },
