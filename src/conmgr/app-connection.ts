@@ -35,6 +35,7 @@ export interface AppEvents {
 
 export class AppConnection {
   readonly id: number;
+  /** `127.0.0.1:40312`, `[::1]:40312`. */
   readonly peer: string;
   readonly remotePort: number;
   readonly localPort: number;
@@ -50,8 +51,9 @@ export class AppConnection {
     this.id = id;
     this.#socket = socket;
     this.#events = events;
-    this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
     this.remotePort = socket.remotePort ?? 0;
+    const address = socket.remoteAddress ?? 'unknown';
+    this.peer = `${address.includes(':') ? `[${address}]` : address}:${this.remotePort}`;
     this.localPort = socket.localPort ?? 0;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));

@@ -4,19 +4,27 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { AppPort, SLICE } from '../../../src/conmgr/app-port.js';
+import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
+import type { MessageParams } from '../../../src/core/messages/message.js';
+import { rateLimitKey } from '../../../src/core/messages/rate-limit.js';
 import {
   type ConmgrMessage,
   decodeConmgrMessage,
   encodeConmgrMessage,
 } from '../../../src/core/protocol/first-phase.js';
-import { systemClock } from '../../../src/io/clock.js';
+import { backgroundClock, systemClock } from '../../../src/io/clock.js';
 
 /** The end of an application's connection that keeps what it is sent. */
 class SinkSocket extends Duplex {
-  readonly remoteAddress = '127.0.0.1';
-  readonly remotePort = 1;
   readonly localPort = 2;
   #bytes = Buffer.alloc(0);
+
+  constructor(
+    readonly remoteAddress = '127.0.0.1',
+    readonly remotePort = 1,
+  ) {
+    super();
+  }
 
   get messages(): readonly ConmgrMessage[] {
     const found: ConmgrMessage[] = [];
@@ -104,5 +112,32 @@ describe('messages to many applications', () => {
     assert.deepEqual(first, ['down', 'ping']);
     assert.deepEqual(last, ['down', 'ping']);
     assert.equal(encodeConmgrMessage({ kind: 'ping' }).length, 6);
+  });
+});
+
+describe('a stranger', () => {
+  it('is named by address and port in a way that the limit on messages tells apart, over IPv6 as well', async () => {
+    for (const address of ['127.0.0.1', '::1', 'fe80::1%eth0']) {
+      const keys = new Set<string>();
+      for (const remotePort of [40_001, 40_002]) {
+        const params = await new Promise<MessageParams>((resolve) => {
+          const port = new AppPort({
+            clock: backgroundClock,
+            allowed: () => ({ connections: 10, limit: 10 }),
+            events: {
+              asked: () => {},
+              bound: () => {},
+              closed: () => {},
+              report: (_message, given) => resolve(given),
+            },
+          });
+          const socket = new SinkSocket(address, remotePort);
+          port.accept(socket as unknown as Socket);
+          socket.push('GET / HTTP/1.1\r\n');
+        });
+        keys.add(rateLimitKey(CONMGR_MESSAGES.badClient, params));
+      }
+      assert.equal(keys.size, 1, address);
+    }
   });
 });
