@@ -47,9 +47,12 @@ export class Instance {
     return this.config.host ?? this.config.hostaddr ?? '';
   }
 
-  /** Address of the link, or the last one that worked. */
+  /**
+   * Address of the link, or the last one that worked: that is where its sessions are. Not the one that is being tried,
+   * which may lead nowhere.
+   */
   get address(): string {
-    return this.link.data.address ?? this.link.data.lastGoodAddress ?? this.config.hostaddr ?? '';
+    return this.link.data.lastGoodAddress ?? this.config.hostaddr ?? '';
   }
 
   wakeAt(): MonotonicMs {
