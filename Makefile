@@ -2,13 +2,16 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo build check test test-unit test-integration bench man clean help toolchain
+.PHONY: demo build check test test-unit test-integration bench man install clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
 # Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
 RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
 export ONLY KEEP
+
+# What the environment has under this name is seldom meant for this.
+PREFIX = /usr
 
 # npm writes this file last; it is older than the lock file exactly when an installation is due.
 INSTALLED := node_modules/.package-lock.json
@@ -40,6 +43,9 @@ bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/perf
 
 man: $(INSTALLED) ## the manual pages (dist/man), from man/*.in and the tables of the code
 	@node packaging/run-ts.mjs packaging/render-man.ts dist/man
+
+install: dist/.built man ## put everything in place; DESTDIR=, PREFIX=/usr, PG_SHAREDIRS="...": these get the SQL extension
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PG_SHAREDIRS='$(PG_SHAREDIRS)' node packaging/run-ts.mjs packaging/install.ts
 
 clean: ## remove everything that was built or installed
 	rm -rf dist build node_modules

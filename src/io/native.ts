@@ -47,15 +47,13 @@ const LIBRARY_TRIPLET: Readonly<Record<string, string>> = {
   arm64: 'aarch64-linux-gnu',
 };
 
-/** Where a packaged program looks for koffi.node: beside itself, then where .deb and .rpm put libraries. */
+/** Where an installed program looks for koffi.node: beside itself, then in the library directories of the prefix it
+ *  is installed in (PREFIX/share/conmgr/conmgr.js). */
 function packagedPlaces(): string[] {
   const triplet = LIBRARY_TRIPLET[process.arch];
-  return [
-    fileURLToPath(new URL('koffi.node', import.meta.url)),
-    ...(triplet === undefined ? [] : [`/usr/lib/${triplet}/conmgr/koffi.node`]),
-    '/usr/lib64/conmgr/koffi.node',
-    '/usr/lib/conmgr/koffi.node',
-  ];
+  const folders = [...(triplet === undefined ? [] : [`lib/${triplet}`]), 'lib64', 'lib'];
+  const places = ['koffi.node', ...folders.map((folder) => `../../${folder}/conmgr/koffi.node`)];
+  return places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
 }
 
 /** Loads koffi. The package's own entry finds its binary by paths that do not survive bundling, so a bundle
