@@ -63,8 +63,8 @@ describe('an installation', () => {
       'usr/share/conmgr/extension/watchdog.control',
       'usr/share/postgresql/15/extension/watchdog.control',
       'usr/share/postgresql/17/extension/watchdog--1.0.sql',
-      `${DOCUMENTS}/README.md`,
-      `${DOCUMENTS}/docs/protocol.md`,
+      join(DOCUMENTS, 'README.md'),
+      join(DOCUMENTS, 'docs/protocol.md'),
     ]) {
       assert.ok(statSync(at(path)).size > 0, path);
     }
