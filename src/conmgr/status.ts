@@ -5,6 +5,7 @@ import type { ConmgrCore } from '../core/conmgr/core.js';
 import { type Instance, roleOf } from '../core/conmgr/instance.js';
 import type { ApplicationStatus, InstanceStatus, StatusReport } from '../core/control/protocol.js';
 import { STATUS_VERSION } from '../core/control/protocol.js';
+import { formatPosition } from '../core/instance/position.js';
 import { HEALTH_MEANING } from '../core/link/health.js';
 import { hasAttribute, UNKNOWN_ATTRIBUTES } from '../core/protocol/attributes.js';
 import type { MonotonicMs, WallMs } from '../core/time.js';
@@ -26,13 +27,6 @@ export interface PeerFacts {
   readonly pid: number | null;
   readonly program: string | null;
   readonly user: string | null;
-}
-
-/** A WAL position as PostgreSQL writes it (pg_lsn), '' for 0. */
-export function formatPosition(position: bigint): string {
-  if (position === 0n) return '';
-  const hex = (part: bigint) => part.toString(16).toUpperCase();
-  return `${hex(position >> 32n)}/${hex(position & 0xffff_ffffn)}`;
 }
 
 export function statusReport(
