@@ -128,7 +128,8 @@ async function bareWrites(): Promise<void> {
       '-e',
       `const sockets = []; const bytes = Buffer.from('${bytes.toString('hex')}', 'hex');
        require('node:net').createServer((socket) => {
-         socket.setNoDelay(true).on('error', () => {}); sockets.push(socket);
+         socket.setNoDelay(true).on('error', () => {});
+         if (sockets.push(socket) === ${MANY}) process.send('all are here');
        }).listen({ port: ${port}, host: '127.0.0.1', backlog: 4096 }, () => console.log('listening'));
        process.on('message', () => { for (const socket of sockets) socket.write(bytes); });`,
     ],
@@ -136,11 +137,13 @@ async function bareWrites(): Promise<void> {
   );
   await once(writer.stdout!, 'data');
   const sockets: Socket[] = [];
+  const accepted = once(writer, 'message');
   while (sockets.length < MANY) {
     const batch = Array.from({ length: 100 }, () => connect(port, '127.0.0.1').on('error', () => {}));
     await Promise.all(batch.map((socket) => once(socket, 'connect')));
     sockets.push(...batch);
   }
+  await accepted;
   for (let at = 0; at <= ROUNDS; at += 1) {
     const before = cpuMs(writer.pid ?? 0);
     const begun = performance.now();
