@@ -18,11 +18,12 @@ import { type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, newBootId } from '../io/identity.js';
 import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
 import { createNotifier } from '../io/notify.js';
+import { managerIntent } from '../io/systemd-job.js';
 import { type GivenDirectory, watchdogDirectory } from '../io/unit-directory.js';
 import { openWatchdogControl } from './control.js';
 import { kernelBootId, recall } from './memory.js';
 import { loadSettings } from './settings.js';
-import { STOP_SIGNALS } from './stop-reason.js';
+import { STOP_SIGNALS, type StopSignal, stopReason } from './stop-reason.js';
 import { Watchdog } from './watchdog.js';
 
 /** Runs until stopped; the process ends with the status that the messages name. */
@@ -91,14 +92,17 @@ async function start(
     log.write(WATCHDOG_MESSAGES.controlUnavailable, { file, reason: error.message });
     return undefined;
   });
+  const intent = async () => (notifier.enabled ? managerIntent() : ('unknown' as const));
+  const stop = async (signal: StopSignal): Promise<void> => {
+    await watchdog.stop(signal, await stopReason(signal, intent));
+    await control?.close();
+    lock?.release();
+    notifier.close();
+    exit(0);
+  };
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
-      void watchdog.stop(signal).then(async () => {
-        await control?.close();
-        lock?.release();
-        notifier.close();
-        exit(0);
-      });
+      void stop(signal);
     });
   }
   process.on('SIGHUP', () => void watchdog.reload());

@@ -20,7 +20,7 @@ import { type Memory, MemoryFile } from './memory.js';
 import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
-import { type StopSignal, stopReason } from './stop-reason.js';
+import type { StopReason, StopSignal } from './stop-reason.js';
 import { type LostLink, Terminator } from './terminator.js';
 import { ViewFile } from './view-file.js';
 
@@ -30,6 +30,11 @@ const SETTINGS_RETRY_MS = 10_000;
 const STATUS_INTERVAL_MS = 500;
 /** Goodbyes may take this long. */
 const GOODBYE_LIMIT_MS = 1500;
+const GOODBYES: Readonly<Record<StopReason, string>> = {
+  stop: 'the watchdog was stopped',
+  restart: 'the watchdog is being restarted',
+  hostShutdown: 'the host is shutting down',
+};
 
 export interface WatchdogOptions {
   readonly directory: DataDirectory;
@@ -159,8 +164,8 @@ export class Watchdog {
   }
 
   /** Says goodbye and ends everything; resolves when that is done. */
-  stop(signal: StopSignal): Promise<void> {
-    this.#stopping ??= this.#stop(signal);
+  stop(signal: StopSignal, reason: StopReason): Promise<void> {
+    this.#stopping ??= this.#stop(signal, reason);
     return this.#stopping;
   }
 
@@ -269,9 +274,8 @@ export class Watchdog {
     this.#retry = clock.setTimer(SETTINGS_RETRY_MS, () => void this.reload());
   }
 
-  async #stop(signal: StopSignal): Promise<void> {
+  async #stop(signal: StopSignal, reason: StopReason): Promise<void> {
     const { log, notifier, clock } = this.#options;
-    const reason = stopReason(signal);
     notifier.stopping();
     log.write(WATCHDOG_MESSAGES.stopping, { signal, reason });
     this.#retry?.cancel();
@@ -279,9 +283,8 @@ export class Watchdog {
     const known = this.#present();
     this.terminator.stop();
     await this.#listener?.close();
-    const text = reason === 'restart' ? 'the watchdog is being restarted' : 'the watchdog was stopped';
     await Promise.race([
-      this.#links.stop(reason, text),
+      this.#links.stop(reason, GOODBYES[reason]),
       new Promise<void>((resolve) => clock.setTimer(GOODBYE_LIMIT_MS, resolve)),
     ]);
     // After a stop nobody is watched; only a restart goes on where it was.

@@ -43,11 +43,17 @@ describe('arguments of conmgr-watchdog', () => {
 });
 
 describe('the reason of a stop', () => {
-  it('SIGTERM and SIGINT are a stop, SIGUSR2 announces a restart', () => {
-    assert.deepEqual((['SIGTERM', 'SIGINT', 'SIGUSR2'] as const).map(stopReason), [
-      'stop',
-      'stop',
-      'restart',
-    ]);
+  const reasons = (intent: 'restart' | 'hostShutdown' | 'unknown') =>
+    Promise.all(
+      (['SIGTERM', 'SIGINT', 'SIGUSR2'] as const).map((signal) => stopReason(signal, async () => intent)),
+    );
+
+  it('SIGTERM and SIGINT are a stop, SIGUSR2 announces a restart', async () => {
+    assert.deepEqual(await reasons('unknown'), ['stop', 'stop', 'restart']);
+  });
+
+  it('SIGTERM is what the service manager intends', async () => {
+    assert.deepEqual(await reasons('restart'), ['restart', 'stop', 'restart']);
+    assert.deepEqual(await reasons('hostShutdown'), ['hostShutdown', 'stop', 'restart']);
   });
 });
