@@ -180,7 +180,7 @@ export class ConmgrCore {
   forgetCluster(now: MonotonicMs): readonly ConmgrEffect[] {
     this.#set.forgetCluster();
     for (const instance of this.#set.all)
-      this.#stepLink(instance, { type: 'expect', systemIdentifier: 0n }, now);
+      this.#stepLink(instance, { type: 'expect', systemIdentifier: 0n, pinned: instance.pinned }, now);
     return this.#finish(now);
   }
 
@@ -392,7 +392,7 @@ export class ConmgrCore {
     if (changed) this.#desk.answerWaiting();
     if (changed || this.#moved) this.#out.push({ do: 'changed' });
     this.#moved = false;
-    this.#expectCluster(now);
+    this.#expect(now);
     if (
       this.#stopping === 'ending' &&
       this.#set.tracked.every((instance) => instance.link.phase === 'stopped')
@@ -441,15 +441,16 @@ export class ConmgrCore {
     }
   }
 
-  /** Once the cluster is known, a name that leads to another one is refused by its watchdog. */
-  #expectCluster(now: MonotonicMs): void {
+  /** Once it is known which cluster and which host is meant, another one to which a name leads is not taken for it. */
+  #expect(now: MonotonicMs): void {
     const { reference } = this.#set;
-    if (reference === 0n) return;
     for (const instance of this.#set.all) {
-      const known = instance.attributes?.systemIdentifier === reference;
-      if (known && instance.link.data.expectedSystemIdentifier !== reference) {
-        this.#stepLink(instance, { type: 'expect', systemIdentifier: reference }, now);
-      }
+      const expected = instance.link.data;
+      const known = reference !== 0n && instance.attributes?.systemIdentifier === reference;
+      const systemIdentifier = known ? reference : expected.expectedSystemIdentifier;
+      const { pinned } = instance;
+      if (systemIdentifier !== expected.expectedSystemIdentifier || pinned !== expected.pinned)
+        this.#stepLink(instance, { type: 'expect', systemIdentifier, pinned }, now);
     }
   }
 

@@ -2,7 +2,7 @@
 
 import type { InstanceFacts } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
-import { type HealthState, healthWakeAt, newHealth } from '../link/health.js';
+import { type HealthPhase, type HealthState, healthWakeAt, newHealth } from '../link/health.js';
 import { type LinkIdentity, type LinkSettings, type LinkState, linkWakeAt, newLink } from '../link/link.js';
 import { attributesDiffer, hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
 import type { MonotonicMs } from '../time.js';
@@ -16,6 +16,8 @@ export function linkSettings(config: ConmgrConfig): LinkSettings {
     connectTimeoutMs: config.heartbeatConnectTimeoutMs,
   };
 }
+
+const PINNING: ReadonlySet<HealthPhase> = new Set(['checking', 'grace', 'unmonitored', 'leaving']);
 
 /** Mutable record of one instance; only ConmgrCore writes to it. */
 export class Instance {
@@ -53,6 +55,11 @@ export class Instance {
    */
   get address(): string {
     return this.link.data.lastGoodAddress ?? this.config.hostaddr ?? '';
+  }
+
+  /** There is no link, and sessions stay because the postmaster at `address` answers. */
+  get pinned(): boolean {
+    return PINNING.has(this.health.phase);
   }
 
   wakeAt(): MonotonicMs {

@@ -105,7 +105,9 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
     on: 'expect',
     to: 'same',
     why: 'A name that leads to another host must not pass for this instance.',
-    act: (data, { systemIdentifier }) => ({ data: { ...data, expectedSystemIdentifier: systemIdentifier } }),
+    act: (data, { systemIdentifier, pinned }) => ({
+      data: { ...data, expectedSystemIdentifier: systemIdentifier, pinned },
+    }),
   }),
 
   // An attempt

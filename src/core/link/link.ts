@@ -53,6 +53,8 @@ export interface LinkData {
   readonly identity: LinkIdentity;
   /** Cluster the instance must belong to; 0 = any. */
   readonly expectedSystemIdentifier: bigint;
+  /** There are sessions at lastGoodAddress, whose postmaster answers: only the watchdog of that host will do. */
+  readonly pinned: boolean;
   /** Addresses of this walk that have not been tried yet, in order. */
   readonly untried: readonly string[];
   /** Address in use or under way. */
@@ -99,7 +101,7 @@ export type LinkEvent =
   /** The moment given by wakeAt() has come; `lateMs`: how late the process itself was. */
   | { readonly type: 'woke'; readonly lateMs: number }
   | { readonly type: 'configured'; readonly settings: LinkSettings }
-  | { readonly type: 'expect'; readonly systemIdentifier: bigint };
+  | { readonly type: 'expect'; readonly systemIdentifier: bigint; readonly pinned: boolean };
 export const LINK_EVENTS = [
   'start',
   'stop',
@@ -160,6 +162,7 @@ export function newLink(settings: LinkSettings, identity: LinkIdentity): LinkSta
       settings,
       identity,
       expectedSystemIdentifier: 0n,
+      pinned: false,
       untried: [],
       address: undefined,
       lastGoodAddress: undefined,
@@ -397,6 +400,9 @@ export function objectionTo(data: LinkData, welcome: HeartbeatMessageOf<'welcome
   const [wanted, found] = [data.expectedSystemIdentifier, welcome.systemIdentifier];
   if (wanted !== 0n && found !== 0n && wanted !== found)
     return `watchdog belongs to another cluster, with system identifier ${found} instead of ${wanted}`;
+  const { pinned, address, lastGoodAddress } = data;
+  if (pinned && address !== lastGoodAddress && welcome.bootId !== data.watchdog?.bootId)
+    return `watchdog at ${address} is not the one of ${lastGoodAddress}, where the sessions are`;
   return undefined;
 }
 

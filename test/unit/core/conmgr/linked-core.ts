@@ -9,9 +9,26 @@ import type { InstanceAttributes } from '../../../../src/core/protocol/attribute
 import { attributeBits } from '../../../../src/core/protocol/attributes.js';
 import { encodeAttributes } from '../../../../src/core/protocol/codec.js';
 import type { ConmgrMessage } from '../../../../src/core/protocol/first-phase.js';
+import type { HeartbeatMessageOf } from '../../../../src/core/protocol/messages.js';
 import { NEVER } from '../../../../src/core/time.js';
 
 const ID = '0123456789abcdef0123456789abcdef';
+
+/** The identity of another process than ID. */
+export const OTHER_ID = 'fedcba9876543210fedcba9876543210';
+
+/** How a watchdog takes a link with the default timing. */
+export const WELCOME: HeartbeatMessageOf<'welcome'> = {
+  name: 'welcome',
+  version: 1,
+  intervalMs: 10_000,
+  timeoutMs: 20_000,
+  restartGraceMs: 10_000,
+  bootId: ID,
+  systemIdentifier: 1n,
+  maxFrame: 4096,
+  software: '',
+};
 
 /** What a primary on timeline 1 is told as. */
 export const PRIMARY: InstanceAttributes = {
@@ -51,21 +68,10 @@ export function linkedCore(...numbers: readonly number[]): ConmgrCore {
   const identity = { conmgrId: ID, bootId: ID, software: 'conmgr 1', label: 'test' };
   const core = new ConmgrCore(configOf(...numbers), { identity, random: () => 0 });
   core.start(0);
-  const welcome = {
-    name: 'welcome',
-    version: 1,
-    intervalMs: 10_000,
-    timeoutMs: 20_000,
-    restartGraceMs: 10_000,
-    bootId: ID,
-    systemIdentifier: 1n,
-    maxFrame: 4096,
-    software: '',
-  } as const;
   for (const number of numbers) {
     core.link(number, { type: 'resolved', addresses: [`127.0.0.${number + 1}`] }, 0);
     core.link(number, { type: 'connected' }, 0);
-    core.link(number, { type: 'received', message: welcome }, 0);
+    core.link(number, { type: 'received', message: WELCOME }, 0);
   }
   assert.ok(core.instances.every(({ link }) => link.phase === 'up'));
   return core;
