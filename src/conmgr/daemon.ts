@@ -16,6 +16,7 @@ import type { LinkIdentity } from '../core/link/link.js';
 import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
+import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
 import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
@@ -23,6 +24,7 @@ import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { AppPort } from './app-port.js';
+import { descriptorShortage } from './descriptor-shortage.js';
 import { Links } from './links.js';
 import { ManagerStatus } from './manager-status.js';
 import { PeerProcesses } from './peers.js';
@@ -184,7 +186,7 @@ export class Daemon {
   }
 
   async #reload(forgetCluster: boolean): Promise<ReloadReport> {
-    const { directory, log, notifier, clock } = this.#options;
+    const { directory, log, notifier, clock, descriptorLimit } = this.#options;
     if (this.#core.ending) return SHUTTING_DOWN;
     notifier.reloading();
     const report = await this.#readAgain(directory);
@@ -209,6 +211,10 @@ export class Daemon {
       ),
     );
     log.reconfigure(next.log);
+    const shortage = descriptorShortage(next, descriptorLimit);
+    // Whoever finds no descriptor is refused in words, so this is no reason to keep the old configuration.
+    if (shortage !== undefined)
+      log.write({ ...PROCESS_MESSAGES.descriptorsTooFew, level: 'WARNING' }, shortage);
     if (forgetCluster) this.#run(this.#core.forgetCluster(this.#now()));
     const changed = [
       ...diff.reloadable,

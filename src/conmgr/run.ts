@@ -3,7 +3,7 @@
  * control socket, port, READY, links. READY does not wait for a server.
  */
 import { hostname } from 'node:os';
-import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
+import { connectionsAllowed } from '../core/config/descriptors.js';
 import { resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
 import type { StopMode } from '../core/control/protocol.js';
@@ -21,6 +21,7 @@ import { createNotifier } from '../io/notify.js';
 import { conmgrDirectory, type GivenDirectory } from '../io/unit-directory.js';
 import { openControl } from './control.js';
 import { Daemon } from './daemon.js';
+import { descriptorShortage } from './descriptor-shortage.js';
 
 /** EX_SOFTWARE of sysexits.h: a mistake in the program. */
 const EX_SOFTWARE = 70;
@@ -193,21 +194,12 @@ function preflight(config: ConmgrConfig, log: Logger): number {
     LARGEST_LIMIT,
     knownOr(() => descriptorLimit().soft, log, LARGEST_LIMIT),
   );
-  const instances = config.instances.length;
-  const { figure } = conmgrDescriptors(instances, config.maxConnections);
-  if (limit < figure) {
-    throw new MessageError(PROCESS_MESSAGES.descriptorsTooFew, {
-      limit,
-      needed: figure,
-      instances,
-      maxConnections: config.maxConnections,
-      unit: 'conmgr@.service',
-    });
-  }
+  const shortage = descriptorShortage(config, limit);
+  if (shortage !== undefined) throw new MessageError(PROCESS_MESSAGES.descriptorsTooFew, shortage);
   if (config.maxConnections === 0) {
     log.write(PROCESS_MESSAGES.descriptorsAllow, {
       limit,
-      connections: connectionsAllowed(limit, instances),
+      connections: connectionsAllowed(limit, config.instances.length),
     });
   }
   return limit;
