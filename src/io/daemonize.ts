@@ -75,8 +75,9 @@ export async function startDaemon(options: DaemonOptions): Promise<StartedDaemon
 /** `start`: where in the file the program begins to write; undefined for what is no regular file. */
 function openLog(file: string): { readonly fd: number; readonly start: number | undefined } {
   try {
-    const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY } = constants;
-    const fd = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, 0o600);
+    // Non-blocking, so that a FIFO that nobody reads is an error and no wait without an end.
+    const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
+    const fd = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o600);
     const facts = fstatSync(fd);
     return { fd, start: facts.isFile() ? facts.size : undefined };
   } catch (error) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +68,16 @@ describe('startDaemon', () => {
     await assert.rejects(start('', join(root, 'missing/log')), (error: unknown) => {
       assert.ok(error instanceof LogFileError);
       assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENOENT');
+      return true;
+    });
+  });
+
+  it('rejects at once when the log file is a FIFO that nobody reads: waiting for a reader could not be interrupted', async () => {
+    const fifo = logFile();
+    assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+    await assert.rejects(start('', fifo), (error: unknown) => {
+      assert.ok(error instanceof LogFileError);
+      assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENXIO');
       return true;
     });
   });
