@@ -195,11 +195,14 @@ function choice<Word extends string>(values: Values, name: string, words: readon
   throw new OptionProblem(CLIENT_MESSAGES.badChoice, { name, value: text, choices: words.join(', ') });
 }
 
+/** Node.js fires a longer timer at once (Node.js documentation, Timers). */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
 function connectionTimeoutMs(values: Values, env: Environment): number {
   const own = Number(values['connectionTimeoutMillis'] ?? Number.NaN);
-  if (Number.isFinite(own)) return Math.max(0, own);
+  if (Number.isFinite(own)) return Math.min(LONGEST_TIMER_MS, Math.max(0, own));
   const seconds = Number(values['connect_timeout'] ?? env['PGCONNECT_TIMEOUT'] ?? 0);
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(LONGEST_TIMER_MS, seconds * 1000) : 0;
 }
 
 const OWN_KEYS: readonly (keyof CmOptions)[] = [

@@ -17,6 +17,7 @@ const CODES = {
   protocolViolation: '08P01',
   invalidParameterValue: '22023',
   connectionFailure: '08006',
+  internalError: 'XX000',
 } as const;
 
 /** What the answers come from. */
@@ -39,7 +40,9 @@ export function openWatchdogControl(
 }
 
 async function answer(line: string, client: ControlClient, source: ControlSource): Promise<void> {
-  client.send(await answerTo(line, source));
+  // A request that fails is answered; it must not end the process, and with it every link.
+  const failed = (error: Error) => refusal({ code: CODES.internalError, message: error.message });
+  client.send(await answerTo(line, source).catch(failed));
 }
 
 async function answerTo(line: string, source: ControlSource): Promise<WatchdogAnswer> {

@@ -3,8 +3,10 @@
  * A conmgr that dies while the watchdog is being restarted would otherwise never be noticed.
  */
 import { readFile } from 'node:fs/promises';
+import { parseIp } from '../core/config/address.js';
 import type { Log } from '../core/messages/message.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
+import { TIMING_BOUNDS } from '../core/protocol/messages.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import { readJsonFile, replaceFile } from '../io/json-file.js';
 import type { LostLink } from './terminator.js';
@@ -42,7 +44,12 @@ function readLink(value: unknown): LostLink[] {
   const { conmgrId, address, label, timeoutMs, beats } = value as Record<string, unknown>;
   const texts = [conmgrId, address, label].every((text) => typeof text === 'string');
   const numbers = [timeoutMs, beats].every((number) => typeof number === 'number' && Number.isFinite(number));
-  return texts && numbers ? [{ conmgrId, address, label, timeoutMs, beats } as LostLink] : [];
+  if (!texts || !numbers) return [];
+  const link = { conmgrId, address, label, timeoutMs, beats } as LostLink;
+  // An address that is none would make every pass over the sessions fail.
+  const sane = parseIp(link.address) !== undefined && link.beats >= 0;
+  const timed = link.timeoutMs >= TIMING_BOUNDS.minMs && link.timeoutMs <= TIMING_BOUNDS.maxMs;
+  return sane && timed ? [link] : [];
 }
 
 /** Writes the file a moment after something has changed. */

@@ -48,11 +48,35 @@ export async function runWatchdog(given: GivenDirectory, software: string): Prom
   };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
+  const published: Published = { stop: undefined, reload: undefined };
+  installSignals(published, exit);
   try {
-    await start(given, software, log, exit);
+    await start(given, software, log, exit, published);
   } catch (error) {
     fatal(error);
   }
+}
+
+/** What signals act on, once there is a watchdog. */
+interface Published {
+  stop: ((signal: StopSignal) => Promise<void>) | undefined;
+  reload: (() => Promise<void>) | undefined;
+}
+
+/** Signals are heeded from the first moment: reading the settings may take seconds. */
+function installSignals(published: Published, exit: (status: number) => void): void {
+  for (const signal of STOP_SIGNALS) {
+    process.on(signal, () => {
+      // What has been begun by then, the kernel takes back with the process.
+      if (published.stop === undefined) exit(0);
+      else void published.stop(signal);
+    });
+  }
+  // What is not read yet will be read anyway.
+  process.on('SIGHUP', () => void published.reload?.());
+  // Without a listener Node.js answers it by opening its debugger port, to every local user.
+  process.on('SIGUSR1', () => {});
+  process.on('SIGPIPE', () => {});
 }
 
 async function start(
@@ -60,6 +84,7 @@ async function start(
   software: string,
   log: Logger,
   exit: (status: number) => void,
+  published: Published,
 ): Promise<void> {
   assertNotRoot('conmgr-watchdog', 'conmgr-watchdog@DATADIR.service');
   const directory = await openOwn(await watchdogDirectory(given));
@@ -93,20 +118,14 @@ async function start(
     return undefined;
   });
   const intent = async () => (notifier.enabled ? managerIntent() : ('unknown' as const));
-  const stop = async (signal: StopSignal): Promise<void> => {
+  published.stop = async (signal) => {
     await watchdog.stop(signal, await stopReason(signal, intent));
     await control?.close();
     lock?.release();
     notifier.close();
     exit(0);
   };
-  for (const signal of STOP_SIGNALS) {
-    process.on(signal, () => {
-      void stop(signal);
-    });
-  }
-  process.on('SIGHUP', () => void watchdog.reload());
-  process.on('SIGPIPE', () => {});
+  published.reload = () => watchdog.reload();
   await watchdog.start();
 }
 

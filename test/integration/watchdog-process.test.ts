@@ -226,6 +226,16 @@ describe('stop', () => {
     await watchdog.stop();
   });
 
+  it('SIGUSR1, which PostgreSQL people send by habit, neither ends it nor opens a debugger port', async () => {
+    watchdog = await TestWatchdog.start(server);
+    watchdog.running.kill('SIGUSR1');
+    // Node.js answers the signal in a thread of its own; a full stop afterwards gives it time to say so.
+    await watchdog.status();
+    const { code, stderr } = await watchdog.running.stop('SIGTERM');
+    assert.equal(code, 0);
+    assert.doesNotMatch(stderr, /[Dd]ebugger/);
+  });
+
   it('its SQL connections end with it', async () => {
     const sessions = (): Promise<unknown[]> =>
       server.sql(`select from pg_stat_activity where application_name = 'conmgr-watchdog'`);

@@ -98,6 +98,11 @@ describe('the options of the client library', () => {
     const timeout = (config: string | CmClientConfig, env: Environment = {}) =>
       resolveOptions(config, env).timeoutMs;
     assert.equal(timeout({ connectionTimeoutMillis: 1500 }), 1500);
+    assert.equal(
+      timeout({ connectionTimeoutMillis: 1e12 }),
+      2_147_483_647,
+      'a longer timer would fire at once',
+    );
     assert.equal(timeout('postgres://a/?connect_timeout=3'), 3000);
     assert.equal(timeout({}, { PGCONNECT_TIMEOUT: '4' }), 4000);
     assert.equal(timeout({ connectionTimeoutMillis: 0 }, { PGCONNECT_TIMEOUT: '4' }), 0);

@@ -52,8 +52,16 @@ describe('what is remembered over a restart of the watchdog', () => {
       writeFileSync(path, text);
       assert.deepEqual(await recall(path, 'boot'), EMPTY_MEMORY);
     }
-    const broken = { ...LINK, beats: 'many' };
-    writeFileSync(path, JSON.stringify({ version: 1, kernelBootId: 'boot', links: [LINK, broken, null, 3] }));
+    const broken = [
+      { ...LINK, beats: 'many' },
+      { ...LINK, address: 'somewhere' },
+      { ...LINK, timeoutMs: -1 },
+      { ...LINK, timeoutMs: 1e300 },
+    ];
+    writeFileSync(
+      path,
+      JSON.stringify({ version: 1, kernelBootId: 'boot', links: [LINK, ...broken, null, 3] }),
+    );
     assert.deepEqual(await recall(path, 'boot'), { paused: false, links: [LINK] });
   });
 
