@@ -23,6 +23,9 @@ import { PassBroken, type PassOptions, planFor, runPass } from './end-sessions.j
 import { LinkUpSurvey } from './link-up-survey.js';
 import { LossReport } from './loss-report.js';
 
+/** A pass ends all sessions of an address, so more losses of one address than that add nothing but work. */
+const MOST_LOSSES_OF_ADDRESS = 32;
+
 /** A conmgr whose link is gone. */
 export interface LostLink {
   readonly conmgrId: string;
@@ -96,6 +99,13 @@ export class Terminator {
     const against = reasonAgainst(standing);
     if (against !== undefined) {
       log.write(TERMINATOR_MESSAGES.lossWithoutRight, { ...names, reason: against });
+      return;
+    }
+    if (
+      [...this.#losses].filter((loss) => loss.link.address === link.address).length >= MOST_LOSSES_OF_ADDRESS
+    ) {
+      const reason = `${MOST_LOSSES_OF_ADDRESS} losses of its address are being dealt with already`;
+      log.write(TERMINATOR_MESSAGES.lossWithoutRight, { ...names, reason });
       return;
     }
     const graceMs = verdict === 'afterGrace' ? config().restartGraceMs : 0;

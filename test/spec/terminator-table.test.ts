@@ -315,4 +315,20 @@ describe('which link may cause it', () => {
     assert.equal(terminator.priorBeats('b'.repeat(32), LINK.address), 0);
     terminator.stop();
   });
+
+  it('a flood of losses of one address is bounded, ends its sessions all the same, and touches no other address', async () => {
+    start();
+    instance.add(1);
+    instance.add(2, { client_addr: '10.0.0.2' });
+    for (let n = 0; n < 1000; n += 1) {
+      const conmgrId = n.toString(16).padStart(32, '0');
+      terminator.lost({ ...LINK, conmgrId }, GOOD, 'closed', 'reset');
+    }
+    assert.equal(terminator.status().length, 32);
+    terminator.lost({ ...LINK, address: '10.0.0.2' }, GOOD, 'closed', 'reset');
+    assert.equal(terminator.status().length, 33);
+    await pass(GRACE_MS);
+    assert.deepEqual([...instance.ended].sort(), [1, 2]);
+    terminator.stop();
+  });
 });
