@@ -103,10 +103,11 @@ export class FramedSocket {
 
   /** Ends at once with a reset, so that neither end waits for octets that nobody wants. */
   destroy(): void {
+    const ended = this.#ending;
     this.#ending = true;
     this.#deaf = true;
-    // resetAndDestroy would wait until the connection is made.
-    if (this.#socket.connecting || this.#socket.destroyed) this.#socket.destroy();
+    // resetAndDestroy would wait until the connection is made, and on Node.js 18 does nothing behind end().
+    if (ended || this.#socket.connecting || this.#socket.destroyed) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 
