@@ -138,8 +138,10 @@ export interface ApplicationStatus {
   readonly since: number;
 }
 
-/** A request line as a request, or why it is none. Never throws. */
-export function parseControlRequest(line: string): ControlRequest | { readonly problem: string } {
+/** The object in a request line, or why there is none. Never throws. */
+export function readRequestLine(
+  line: string,
+): { readonly request: Readonly<Record<string, unknown>> } | { readonly problem: string } {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -147,7 +149,14 @@ export function parseControlRequest(line: string): ControlRequest | { readonly p
     return { problem: 'request is not JSON' };
   }
   if (typeof value !== 'object' || value === null) return { problem: 'request is not an object' };
-  const request = value as Readonly<Record<string, unknown>>;
+  return { request: value as Readonly<Record<string, unknown>> };
+}
+
+/** A request line as a request, or why it is none. Never throws. */
+export function parseControlRequest(line: string): ControlRequest | { readonly problem: string } {
+  const read = readRequestLine(line);
+  if ('problem' in read) return read;
+  const { request } = read;
   switch (request['command']) {
     case 'status':
     case 'watch':

@@ -5,7 +5,7 @@
  * The socket is 0600 in pg_stat_tmp of the data directory, so only the owner of the instance and root can connect.
  */
 import type { WouldEnd } from '../terminator/pass.js';
-import type { ControlError } from './protocol.js';
+import { type ControlError, readRequestLine } from './protocol.js';
 
 /** Names of the watchdog's files in pg_stat_tmp, which base backups leave out. */
 export const WATCHDOG_FILES = {
@@ -118,14 +118,9 @@ export interface LossStatus {
 
 /** A request line as a request, or why it is none. Never throws. */
 export function parseWatchdogRequest(line: string): WatchdogRequest | { readonly problem: string } {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return { problem: 'request is not JSON' };
-  }
-  if (typeof value !== 'object' || value === null) return { problem: 'request is not an object' };
-  const request = value as Readonly<Record<string, unknown>>;
+  const read = readRequestLine(line);
+  if ('problem' in read) return read;
+  const { request } = read;
   switch (request['command']) {
     case 'status':
     case 'pause':
