@@ -91,3 +91,30 @@ export function watchdogUnit(escaped: string): UnitMeaning | undefined {
 export function isPrivateToServices(path: string): boolean {
   return /^\/(?:var\/)?tmp(?:\/|$)/.test(path);
 }
+
+/** Longest name of a unit (systemd.unit(5)). */
+const UNIT_NAME_LIMIT = 255;
+
+/** Where conmgr directories with a name of their own lie, and what stands there. */
+export interface NamedPlace {
+  /** `/var/lib/conmgr`, or `~/.local/state/conmgr` of a user. */
+  readonly place: string;
+  /** Names of the links in it that lead to the directory. */
+  readonly links: readonly string[];
+}
+
+/**
+ * The units of conmgr that stand for a directory, the preferred one first: of its own name, of the names that are
+ * linked to it, of its path. Empty for one that no unit can serve: one below /tmp, which a service does not see; one
+ * directly below the root; one whose name is too long. `directory`: absolute, without symbolic links.
+ */
+export function conmgrUnitsOf(directory: string, { place, links }: NamedPlace): readonly string[] {
+  if (isPrivateToServices(directory)) return [];
+  const own = directory.startsWith(`${place}/`) ? directory.slice(place.length + 1) : '';
+  const names = own === '' || own.includes('/') ? links : [own, ...links];
+  const instances = names.map(escapeUnitName);
+  if (directory.lastIndexOf('/') > 0) instances.push(escapeUnitPath(directory));
+  return instances
+    .map((instance) => `conmgr@${instance}.service`)
+    .filter((unit) => unit.length <= UNIT_NAME_LIMIT);
+}
