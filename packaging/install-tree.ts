@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { MODES } from '../src/ctl/modes.js';
+import { renderCatalog } from './render-catalog.js';
 import { renderCompletion } from './render-completion.js';
 import { renderUnit } from './render-unit.mjs';
 
@@ -72,6 +73,7 @@ export function installTree({ from, destination, prefix, shareDirectories }: Ins
   copy(source('units/conmgr.sysusers'), at('lib/sysusers.d/conmgr.conf'));
   copy(source('units/conmgr.tmpfiles'), at('lib/tmpfiles.d/conmgr.conf'));
   copy(source('units/60-conmgr.rules'), at('share/polkit-1/rules.d/60-conmgr.rules'));
+  write(at('lib/systemd/catalog/conmgr.catalog'), renderCatalog());
   write(at('share/bash-completion/completions/cm_ctl'), renderCompletion(MODES));
 
   installClient(source, at('share/nodejs/conmgr'));

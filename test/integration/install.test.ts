@@ -55,6 +55,7 @@ describe('an installation', () => {
       'usr/lib/systemd/user/conmgr@.service',
       'usr/lib/systemd/user/conmgr-watchdog@.service',
       'usr/lib/systemd/system-preset/90-conmgr.preset',
+      'usr/lib/systemd/catalog/conmgr.catalog',
       'usr/lib/sysusers.d/conmgr.conf',
       'usr/lib/tmpfiles.d/conmgr.conf',
       'usr/share/polkit-1/rules.d/60-conmgr.rules',

@@ -26,13 +26,13 @@ function field(name: string, value: string): Buffer {
 
 /**
  * The bytes of one entry. MESSAGE is the text with level, detail and hint as in every other destination;
- * `messageId` is the 128-bit number (32 hex digits) of the kind of event, undefined for plain reports.
+ * `messageId` is the 128-bit number (32 hex digits) of the kind of message, by which the catalog explains it.
  */
 export function journalEntry(
   message: RenderedMessage,
   params: MessageParams,
   ident: string,
-  messageId: string | undefined,
+  messageId: string,
 ): Buffer {
   const fields = [
     field('MESSAGE', messageLines(message).trimEnd()),
@@ -40,9 +40,9 @@ export function journalEntry(
     field('SYSLOG_IDENTIFIER', ident),
     field('CM_CODE', message.code),
     field('CM_LEVEL', message.level),
+    field('MESSAGE_ID', messageId),
   ];
   if (message.event !== undefined) fields.push(field('CM_EVENT', message.event));
-  if (messageId !== undefined) fields.push(field('MESSAGE_ID', messageId));
   for (const [param, name] of Object.entries(JOURNAL_FIELD_OF_PARAM)) {
     const value = params[param];
     if (value !== undefined && value !== '') fields.push(field(name, String(value)));

@@ -18,7 +18,8 @@ export type MessageParams = Readonly<Record<string, string | number | bigint | b
 export interface MessageSpec {
   /** Stable number for people and programs, `CM` + four digits; never reused. */
   readonly code: string;
-  /** Kind of event for journald's CM_EVENT= and MESSAGE_ID= ("instance_lost"); absent for plain reports. */
+  /** Kind of event for journald's CM_EVENT= and MESSAGE_ID= ("instance_lost"); absent for plain reports. Rows of
+   *  different programs may share one. */
   readonly event?: string;
   readonly level: Level;
   /** Primary text with `{param}` places. */
@@ -44,6 +45,11 @@ export interface RenderedMessage {
   readonly detail: string | undefined;
   readonly hint: string | undefined;
   readonly exit: number | undefined;
+}
+
+/** What a message is an instance of, for those who look for all of one kind: its event, or else its own number. */
+export function kindOf({ event, code }: Pick<MessageSpec, 'code'> & { event?: string | undefined }): string {
+  return event ?? code;
 }
 
 /** Puts `params` into the places of one template; a place without a value stays visible as `{name}`. */

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import type { LogConfig } from '../../core/config/types.js';
 import { journalEntry } from '../../core/messages/journald-format.js';
-import type { MessageParams, RenderedMessage } from '../../core/messages/message.js';
+import { kindOf, type MessageParams, type RenderedMessage } from '../../core/messages/message.js';
 import { syslogDatagrams } from '../../core/messages/syslog-format.js';
 import type { Clock } from '../../core/time.js';
 import type { Native } from '../native.js';
@@ -94,10 +94,9 @@ export function syslogDestination(options: DaemonOptions): DaemonDestination {
 export function journaldDestination(options: DaemonOptions): DaemonDestination {
   return destination(
     options,
-    ({ message, params }) => {
-      const id = message.event === undefined ? undefined : messageId(message.event);
-      return [journalEntry(message, params, options.config().syslogIdent, id)];
-    },
+    ({ message, params }) => [
+      journalEntry(message, params, options.config().syslogIdent, messageId(kindOf(message))),
+    ],
     (sender, datagram) => {
       const errno = sender.send(datagram);
       return errno === constants.errno.EMSGSIZE ? sender.sendAsMemoryFile(datagram) : errno;

@@ -3,24 +3,24 @@ import { describe, it } from 'node:test';
 import { journalEntry } from '../../../../src/core/messages/journald-format.js';
 import { type MessageSpec, renderMessage } from '../../../../src/core/messages/message.js';
 
+const ID = '0123456789abcdef0123456789abcdef';
 const SPEC: MessageSpec = { code: 'CM9999', level: 'WARNING', text: 'link lost', cause: 'x', cure: 'x' };
 
 describe('an entry for journald', () => {
-  it('has the text, the priority, the program and the code, one field a line', () => {
+  it('has the text, the priority, the program, the code and the number of its kind, one field a line', () => {
     assert.equal(
-      journalEntry(renderMessage(SPEC), {}, 'conmgr', undefined).toString(),
-      'MESSAGE=WARNING:  link lost\nPRIORITY=5\nSYSLOG_IDENTIFIER=conmgr\nCM_CODE=CM9999\nCM_LEVEL=WARNING\n',
+      journalEntry(renderMessage(SPEC), {}, 'conmgr', ID).toString(),
+      'MESSAGE=WARNING:  link lost\nPRIORITY=5\nSYSLOG_IDENTIFIER=conmgr\nCM_CODE=CM9999\nCM_LEVEL=WARNING\n' +
+        `MESSAGE_ID=${ID}\n`,
     );
   });
 
-  it('names the kind of event, its number, and whom it is about', () => {
+  it('names the kind of event, and whom it is about', () => {
     const message = renderMessage({ ...SPEC, event: 'instance_lost' });
     const params = { instance: 0, host: 'db1', port: 27545, reason: 'timeout', peer: '10.0.0.1', other: 'x' };
-    const id = '0123456789abcdef0123456789abcdef';
-    const lines = journalEntry(message, params, 'conmgr', id).toString().split('\n').slice(5);
+    const lines = journalEntry(message, params, 'conmgr', ID).toString().split('\n').slice(6);
     assert.deepEqual(lines, [
       'CM_EVENT=instance_lost',
-      `MESSAGE_ID=${id}`,
       'CM_INSTANCE=0',
       'CM_HOST=db1',
       'CM_PORT=27545',
@@ -31,7 +31,7 @@ describe('an entry for journald', () => {
   });
 
   it('gives a value with newlines in the binary form: name, newline, 64-bit length, octets, newline', () => {
-    const entry = journalEntry(renderMessage({ ...SPEC, hint: 'Lööp.' }), {}, 'conmgr', undefined);
+    const entry = journalEntry(renderMessage({ ...SPEC, hint: 'Lööp.' }), {}, 'conmgr', ID);
     const text = 'WARNING:  link lost\nHINT:  Lööp.';
     const length = Buffer.byteLength(text);
     assert.equal(entry.toString('latin1', 0, 8), 'MESSAGE\n');

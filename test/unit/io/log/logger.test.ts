@@ -281,6 +281,17 @@ describe('journald', () => {
     receiver.close();
   });
 
+  it('gets a message that is no event with the number of its own', async () => {
+    const path = join(scratch, 'journal-plain');
+    const receiver = new DatagramReceiver(path);
+    const { logger } = loggerWith(journald, { journaldPath: path });
+    logger.write(PLAIN);
+    const { CM_EVENT, MESSAGE_ID } = fieldsOf((await receiver.next()).bytes);
+    assert.deepEqual({ CM_EVENT, MESSAGE_ID }, { CM_EVENT: undefined, MESSAGE_ID: messageId(PLAIN.code) });
+    logger.close();
+    receiver.close();
+  });
+
   it('and syslog and stderr all get a message when all are configured', async () => {
     const paths = { journaldPath: join(scratch, 'both-j'), syslogPath: join(scratch, 'both-s') };
     const receivers = [new DatagramReceiver(paths.journaldPath), new DatagramReceiver(paths.syslogPath)];
@@ -315,11 +326,12 @@ describe('without native calls', () => {
   });
 });
 
-describe('the number of a kind of event', () => {
+describe('the number of a kind of message', () => {
   it('is a version 5 UUID that never changes', () => {
     assert.equal(messageId('instance_lost'), messageId('instance_lost'));
     assert.match(messageId('instance_lost'), /^[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}$/);
     assert.notEqual(messageId('instance_lost'), messageId('instance_back'));
     assert.equal(messageId('instance_lost'), '362ffd7ff6a2508ca86cf6e39fb6defe');
+    assert.equal(messageId('CM1250'), 'd1574058b58f544cb118693af092c709');
   });
 });
