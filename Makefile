@@ -2,13 +2,15 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo build check test test-unit test-integration bench man install clean help toolchain
+.PHONY: demo build check test test-unit test-integration test-system bench man install deb rpm clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
 # Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
 RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
-export ONLY KEEP
+# SUITE=bookworm|trixie: the system tests run on that release of Debian only. PACKAGES=DIRECTORY: they take the packages
+# there instead of making them.
+export ONLY KEEP SUITE PACKAGES
 
 # What the environment has under this name is seldom meant for this.
 PREFIX = /usr
@@ -35,6 +37,9 @@ test-unit: $(INSTALLED) ## the tests that start no server
 test-integration: $(INSTALLED) ## the tests of the built programs against PostgreSQL
 	@$(RUN) tests integration
 
+test-system: $(INSTALLED) ## the packages on booted hosts; needs root and Debian; ONLY=words; SUITE=bookworm|trixie
+	@$(RUN) system
+
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo
 
@@ -45,7 +50,13 @@ man: $(INSTALLED) ## the manual pages (dist/man), from man/*.in and the tables o
 	@node packaging/run-ts.mjs packaging/render-man.ts dist/man
 
 install: dist/.built man ## put everything in place; DESTDIR=, PREFIX=/usr, PG_SHAREDIRS="...": these get the SQL extension
-	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PG_SHAREDIRS='$(PG_SHAREDIRS)' node packaging/run-ts.mjs packaging/install.ts
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PG_SHAREDIRS='$(PG_SHAREDIRS)' LIBDIR='$(LIBDIR)' node packaging/run-ts.mjs packaging/install.ts
+
+deb: dist/.built ## packages for Debian and Ubuntu, in dist/packages; REVISION=2: another one of the same version
+	@REVISION='$(REVISION)' node packaging/run-ts.mjs packaging/packages/build.ts deb
+
+rpm: dist/.built ## packages for Fedora, RHEL and their like, in dist/packages; REVISION=2
+	@REVISION='$(REVISION)' node packaging/run-ts.mjs packaging/packages/build.ts rpm
 
 clean: ## remove everything that was built or installed
 	rm -rf dist build node_modules

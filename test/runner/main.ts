@@ -3,23 +3,27 @@
  * unprivileged in a directory of its own that is gone afterwards. The Makefile is its only caller:
  *
  *     main.ts tests all|unit|integration
+ *     main.ts system
  *     main.ts demo
  *     main.ts bench
  *
  * Environment: ONLY (paths must contain one of these words), KEEP (passed on to the demo), TEST_NODE (18, 20, 22 or
  * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
- * (directory of a PostgreSQL to use instead of the pinned ones).
+ * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
+ * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them).
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildClient, buildPrograms, bundleForTree } from '../../packaging/bundles.mjs';
+import { chosenSuites, prepareMachine, prepareRun } from '../system/harness/prepare.js';
 import { mayRead, testAccount } from './account.js';
 import { installNode, installPostgres, postgresMajors } from './installed.js';
+import { Refusal } from './refusal.js';
 import { placeExtension, placeGenerated, placePackages, placeProgram, placeTree } from './run-directory.js';
-import { openRun } from './supervise.js';
-import { sweepWhenClosed } from './sweep.js';
+import { openRun, type Run } from './supervise.js';
+import { sweepDeadRuns, sweepWhenClosed } from './sweep.js';
 
 const root = process.cwd();
 const env = process.env;
@@ -30,12 +34,11 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   all: ['unit', 'spec', 'scenarios', 'integration'],
   unit: ['unit', 'spec', 'scenarios'],
   integration: ['integration'],
+  system: ['system'],
 };
 
 /** The PostgreSQL that the demo and the benchmarks run on. */
 const SHOWN_MAJOR = 17;
-
-class Refusal extends Error {}
 
 async function main(kind: string | undefined, detail: string | undefined): Promise<number> {
   switch (kind) {
@@ -43,6 +46,8 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       const files = testFiles(detail ?? 'all');
       return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]]);
     }
+    case 'system':
+      return runSystem();
     case 'demo':
       return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
     case 'bench': {
@@ -50,8 +55,26 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runInTree(files, (bundled) => files.map((file) => [bundled(file)]));
     }
     default:
-      throw new Refusal(`main.ts runs tests, demo or bench, not "${kind}"`);
+      throw new Refusal(`main.ts runs tests, system, demo or bench, not "${kind}"`);
   }
+}
+
+/** The tests that boot hosts: as root, on packages made of the tree. */
+async function runSystem(): Promise<number> {
+  const files = testFiles('system');
+  if (process.getuid?.() !== 0) throw new Refusal('make test-system boots hosts: run it as root');
+  const suites = chosenSuites(env['SUITE']);
+  const packages = env['PACKAGES'] || join(root, 'dist/packages');
+  await sweepDeadRuns();
+  await prepareMachine(root, suites, !env['PACKAGES']);
+  return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]], {
+    as: 'root',
+    prepare: async (run) => {
+      cpSync(packages, join(run.directory, 'dist/packages'), { recursive: true });
+      const images = await prepareRun(run, suites, join(run.directory, 'dist/packages'));
+      return { TEST_JOBS: '2', TEST_LIMIT_MS: '400000', ...images };
+    },
+  });
 }
 
 function testFiles(suite: string): string[] {
@@ -79,15 +102,22 @@ function only(files: readonly string[]): string[] {
   );
 }
 
+interface RunOptions {
+  readonly as?: 'tester' | 'root';
+  readonly prepare?: (run: Run) => Promise<NodeJS.ProcessEnv>;
+}
+
 /**
  * Bundles `entries`, lays out a run and executes `commands` in it, one after the other.
  * @param commands given the function from an entry to its bundle: the arguments for Node.js of each command
+ * @param options whom the run belongs to; what else to lay out, and to add to the environment of the commands
  */
 async function runInTree(
   entries: readonly string[],
   commands: (bundled: (entry: string) => string) => string[][],
+  { as = 'tester', prepare }: RunOptions = {},
 ): Promise<number> {
-  const account = testAccount(env);
+  const account = as === 'root' ? undefined : testAccount(env);
   const pgBin = env['PG_BIN'];
   if (pgBin !== undefined && !existsSync(join(pgBin, 'initdb'))) {
     throw new Refusal(`PG_BIN=${pgBin}: there is no initdb`);
@@ -120,13 +150,13 @@ async function runInTree(
       }
     }
 
+    const prepared = await prepare?.(run);
     const program = placeProgram(run.directory, node, account);
     for (const args of commands((entry) => join(bundles, entry.replace(/\.ts$/, '.mjs')))) {
-      const status = await run.execute(
-        program,
-        ['--enable-source-maps', ...args],
-        runEnv(run.scratch, program),
-      );
+      const status = await run.execute(program, ['--enable-source-maps', ...args], {
+        ...runEnv(run.scratch, program),
+        ...prepared,
+      });
       if (status !== 0) return status;
     }
     return 0;

@@ -7,6 +7,8 @@ import { RUN_ID } from './sweep.js';
 
 /** A run: its directories and what watches over it. */
 export interface Run extends RunDirectories {
+  /** Everything the run starts carries it in its environment. */
+  readonly id: string;
   readonly account: Account | undefined;
   /** Runs `node ...args` in the run to its end; see `passSignals` for what it returns. */
   execute(node: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number>;
@@ -35,6 +37,7 @@ export function openRun(account: Account | undefined, sweeper: readonly string[]
   });
   const swept = ended(sweeping);
   return {
+    id,
     directory,
     scratch,
     account,

@@ -9,6 +9,7 @@ import {
   removeSharedMemory,
   signalIfAny,
 } from '../support/processes.js';
+import { forgetRun, notedRuns, removeHosts } from '../system/harness/leftovers.js';
 
 /** The environment variable, inherited by everything a run starts, that tells whose a process is. */
 export const RUN_ID = 'CONMGR_TEST_RUN';
@@ -48,12 +49,23 @@ function dataDirectories(directory: string): string[] {
   return found;
 }
 
-/** Ends the run's processes and removes what they leave: shared memory and the directories themselves. */
+/** Ends the run's processes and removes what they leave: hosts, shared memory and the directories themselves. */
 async function sweep(id: string, directories: readonly string[]): Promise<void> {
+  const hadHosts = notedRuns().has(id);
   await endProcesses(id, directories);
+  if (hadHosts) await removeHosts(id);
   for (const directory of directories) {
     for (const dataDir of dataDirectories(directory)) removeSharedMemory(dataDir);
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+  if (hadHosts) forgetRun(id);
+}
+
+/** Sweeps runs with hosts whose sweeper was killed with them: a run lives as long as its sweeper. */
+export async function sweepDeadRuns(): Promise<void> {
+  const commands = allProcesses().map((pid) => readIfAny(`/proc/${pid}/cmdline`).split('\0'));
+  for (const [id, directories] of notedRuns()) {
+    if (!commands.some((command) => command.includes(id))) await sweep(id, directories);
   }
 }
 
