@@ -1,0 +1,84 @@
+/**
+ * The drop-ins that cm_ctl writes for a unit and takes away again (docs/decisions/0021-cm_ctl-and-systemd.md). Syntax:
+ * systemd.syntax(7), systemd.unit(5) "Specifiers", systemd.exec(5) User=, ReadWritePaths=, LimitNOFILE=.
+ */
+
+/** Names of the files. The usual name of an administrator's own, override.conf, sorts behind them and so prevails. */
+export const DROP_INS = {
+  /** Which user, and what may be written. */
+  service: '50-cm_ctl.conf',
+  /** A file of its own, so that it can be taken away alone. */
+  limits: '51-cm_ctl-limits.conf',
+} as const;
+export type DropInName = (typeof DROP_INS)[keyof typeof DROP_INS];
+
+/** What the unit needs beyond its template. */
+export interface ServiceSettings {
+  /** Name or number; undefined: the template's own. */
+  readonly user: string | undefined;
+  /** Absolute paths without control characters that the template does not let the program write. */
+  readonly writable: readonly string[];
+}
+
+/** The mode of cm_ctl that writes a file; its counterpart removes it. */
+export type Registrar = 'register' | 'watchdog register';
+
+/** By this line a file is known as cm_ctl's own. */
+const MARK = '# Written by "cm_ctl ';
+
+/** Whether cm_ctl wrote a file, and so may change and remove it. */
+export function isOwnDropIn(text: string): boolean {
+  return text.startsWith(MARK);
+}
+
+/** Text of the first drop-in; undefined when the template's settings do. `unit` is the full name of the unit. */
+export function serviceDropIn(
+  registrar: Registrar,
+  unit: string,
+  { user, writable }: ServiceSettings,
+): string | undefined {
+  const lines = [
+    ...(user === undefined ? [] : [`User=${withoutSpecifiers(user)}`]),
+    // The dash: a directory that is missing is told by the program, which finds clearer words.
+    ...(writable.length === 0
+      ? []
+      : [`ReadWritePaths=${writable.map((path) => listWord(`-${path}`)).join(' ')}`]),
+  ];
+  return lines.length === 0 ? undefined : dropIn(registrar, unit, lines);
+}
+
+/** Text of the second drop-in. `formula` shows how the figure came about. */
+export function limitsDropIn(
+  registrar: Registrar,
+  unit: string,
+  need: { readonly figure: number; readonly formula: string },
+): string {
+  return dropIn(registrar, unit, [`# ${need.formula}`, `LimitNOFILE=${need.figure}`]);
+}
+
+function dropIn(registrar: Registrar, unit: string, lines: readonly string[]): string {
+  const remover = registrar.replace('register', 'unregister');
+  return [
+    `${MARK}${registrar}", which may change it; "cm_ctl ${remover}" removes it.`,
+    `# Settings of your own belong into another file: systemctl edit ${unit}`,
+    '[Service]',
+    ...lines,
+    '',
+  ].join('\n');
+}
+
+/** The percent sign begins a specifier, which two of them do not. */
+function withoutSpecifiers(text: string): string {
+  return text.replaceAll('%', '%%');
+}
+
+/** A word of a list that is separated by blanks. */
+function listWord(word: string): string {
+  const text = withoutSpecifiers(word);
+  return /[\s"'\\;]/.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : text;
+}
+
+/** Whether a path can stand in a unit file at all: a line end cannot be quoted there. */
+export function fitsUnitFile(path: string): boolean {
+  return !/[\u0000-\u001f\u007f]/.test(path);
+}
