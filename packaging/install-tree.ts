@@ -37,12 +37,15 @@ export interface Installation {
   readonly destination: string;
   /** PREFIX: `/usr`, `/usr/local`. */
   readonly prefix: string;
+  /** LIBDIR: directory of the host's architecture below the prefix; Debian's name of it unless given. */
+  readonly libraryDirectory?: string | undefined;
   /** PG_SHAREDIRS: what `pg_config --sharedir` prints, of each PostgreSQL that gets the SQL extension. */
   readonly shareDirectories: readonly string[];
 }
 
 /** Puts everything in place; what an earlier version left in the directories of its own is removed. */
-export function installTree({ from, destination, prefix, shareDirectories }: Installation): void {
+export function installTree(installation: Installation): void {
+  const { from, destination, prefix, shareDirectories, libraryDirectory } = installation;
   const at = (path: string): string => join(destination, prefix, path);
   const source = (path: string): string => join(from, path);
 
@@ -53,7 +56,7 @@ export function installTree({ from, destination, prefix, shareDirectories }: Ins
     link(join(share, `${name}.js`), at(`bin/${name}`));
   }
   for (const name of ['package.json', 'LICENSES.txt']) copy(source(`dist/bin/${name}`), join(share, name));
-  const library = at(`lib/${TRIPLETS[process.arch] ?? ''}/conmgr`);
+  const library = at(join(libraryDirectory ?? `lib/${TRIPLETS[process.arch] ?? ''}`, 'conmgr'));
   clear(library);
   copy(source('dist/bin/koffi.node'), join(library, 'koffi.node'));
 
