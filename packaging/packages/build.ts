@@ -6,7 +6,16 @@
  *
  * Environment: REVISION (of the package, default 1), SOURCE_DATE_EPOCH.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { root } from '../bundles.mjs';
@@ -20,6 +29,14 @@ import { splitTree } from './split-tree.js';
 const FORMATS: Readonly<Record<string, Format>> = { deb, rpm };
 const LIST = 'packaging/packages/conmgr-watchdog.files';
 
+/** A package runs on the Node.js it depends on, whatever stands before it in somebody's PATH. */
+function useNodeOfDistribution(folder: string): void {
+  for (const name of readdirSync(folder).filter((entry) => entry.endsWith('.js'))) {
+    const path = join(folder, name);
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/^#!.*/, '#!/usr/bin/node'));
+  }
+}
+
 /** Installs into a directory and cuts it in two. */
 function installedTrees(format: Format, work: string): Trees {
   const tree = join(work, 'installed');
@@ -32,6 +49,7 @@ function installedTrees(format: Format, work: string): Trees {
   const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   run('make', ['--no-print-directory', '-C', root, 'install', ...words], {});
   const trees = { conmgr: join(work, 'tree/conmgr'), watchdog: join(work, 'tree/conmgr-watchdog') };
+  useNodeOfDistribution(join(tree, 'usr/share/conmgr'));
   splitTree(tree, readFileSync(join(root, LIST), 'utf8'), trees.conmgr, trees.watchdog);
   return trees;
 }

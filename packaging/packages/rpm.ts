@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { type Build, type Format, POSTGRESQL_MAJORS } from './format.js';
 import { run } from './programs.js';
-import { rpmChangelog } from './release.js';
+import { MAINTAINER, rpmChangelog } from './release.js';
 import { filesBelow } from './split-tree.js';
 import { withTraces } from './traces.js';
 
@@ -62,6 +62,7 @@ function build({ root, work, release, trees }: Build): string[] {
     _rpmdir: work,
     _rpmfilename: '%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm',
     conmgr_version: release.version,
+    conmgr_maintainer: MAINTAINER,
     conmgr_revision: release.revision,
     conmgr_installed: installed,
     conmgr_lists: work,
