@@ -2,6 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CTL_MESSAGES } from '../src/core/messages/ctl.js';
+import { HostManagers } from '../src/ctl/choose-manager.js';
 import { runCtl } from '../src/ctl/main.js';
 import { Output } from '../src/ctl/output.js';
 import { ProcessManager } from '../src/ctl/process-manager.js';
@@ -34,11 +35,11 @@ process.stderr.on('error', () => {});
 
 // Both programs are installed side by side, and cm_ctl may be called through a link.
 const program = join(dirname(realpathSync(process.argv[1] ?? '')), 'conmgr.js');
-const manager = new ProcessManager({ program, environment, uid });
+const direct = new ProcessManager({ program, environment, uid });
 
 void runCtl(process.argv.slice(2), {
   output,
-  manager,
+  managers: new HostManagers({ uid, environment, direct }),
   environment,
   version: CONMGR_VERSION,
   uid,

@@ -2,13 +2,13 @@
 import type { ModeSpec } from '../core/ctl/arguments.js';
 import type { ExitStatus } from '../core/ctl/exit-status.js';
 import type { CtlOptions } from '../core/ctl/options.js';
-import type { Manager } from './manager.js';
+import type { Managers } from './manager.js';
 import type { Output } from './output.js';
 
 /** The surroundings of cm_ctl; tests put in their own. */
 export interface World {
   readonly output: Output;
-  readonly manager: Manager;
+  readonly managers: Managers;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Version of this cm_ctl. */
   readonly version: string;

@@ -1,41 +1,50 @@
-/** `cm_ctl list`: every conmgr of this host that the caller may see. */
+/** `cm_ctl list`: every conmgr of this host that the caller may see, and the units that could run one. */
+import { realpath } from 'node:fs/promises';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { renderTable, type Style } from '../core/ctl/table.js';
+import { isKnown, type ListedUnitState, listedState } from '../core/ctl/unit-state.js';
 import { type ConmgrProcess, listConmgrs } from '../io/conmgr-process.js';
 import { userNames } from '../io/users.js';
 import { findConmgr } from './ask.js';
 import type { Call } from './call.js';
+import type { ListedUnit } from './manager.js';
 
 /** Somebody else's process is seen, but not asked. */
-type ListedState = 'running' | 'stopping' | 'not answering' | 'not accessible';
+type ListedState = ListedUnitState | 'not answering' | 'not accessible';
 
 interface Listed {
   /** null where only its owner may see it. */
   readonly directory: string | null;
   /** Service of systemd that runs it. */
   readonly unit: string | null;
-  readonly pid: number;
+  readonly manager: 'system' | 'user' | 'none';
+  /** null for a unit that has no process. */
+  readonly pid: number | null;
   readonly user: string;
   readonly state: ListedState;
 }
 
 const STYLES: Readonly<Record<ListedState, Style>> = {
   running: 'good',
+  starting: 'warning',
   stopping: 'warning',
+  stopped: 'faint',
+  failed: 'bad',
   'not answering': 'bad',
   'not accessible': 'faint',
 };
 
 export async function runList({ world, options }: Call): Promise<ExitStatus> {
-  const [processes, users] = await Promise.all([listConmgrs(), userNames()]);
-  const listed = await Promise.all(
-    processes.map(async (process): Promise<Listed> => {
-      const { directory = null, unit = null, pid, uid } = process;
-      const user = users.get(uid) ?? String(uid);
-      return { directory, unit, pid, user, state: await stateOf(process) };
-    }),
+  const { output, managers } = world;
+  const [processes, users, units] = await Promise.all([listConmgrs(), userNames(), managers.list()]);
+  const nameOf = (uid: number): string => users.get(uid) ?? String(uid);
+  const running = await Promise.all(processes.map((process) => describeProcess(process, nameOf, units)));
+  const seen = new Set(running.map(({ pid }) => pid));
+  const others = units.filter(
+    ({ state }) => isKnown(state) && (state.pid === undefined || !seen.has(state.pid)),
   );
-  const { output } = world;
+  const waiting = await Promise.all(others.map((unit) => describeUnit(unit, nameOf(world.uid))));
+  const listed = [...running, ...waiting];
   if (options.json) {
     output.json(listed);
     return EXIT.done;
@@ -52,10 +61,49 @@ export async function runList({ world, options }: Call): Promise<ExitStatus> {
     { title: 'state' },
   ];
   const rows = listed.map(({ directory, unit, pid, user, state }) => ({
-    cells: [directory ?? '?', unit ?? '-', String(pid), user, { text: state, style: STYLES[state] }],
+    cells: [
+      directory ?? '?',
+      unit ?? '-',
+      pid === null ? '-' : String(pid),
+      user,
+      { text: state, style: STYLES[state] },
+    ],
   }));
   output.lines(renderTable(columns, rows, '', output.layout));
   return EXIT.done;
+}
+
+async function describeProcess(
+  process: ConmgrProcess,
+  nameOf: (uid: number) => string,
+  units: readonly ListedUnit[],
+): Promise<Listed> {
+  const { directory = null, pid, uid } = process;
+  // A terminal may be a service, too; what it runs is not its own.
+  const own = process.unit?.unit.startsWith('conmgr@') === true ? process.unit : undefined;
+  const unit = units.find(({ state }) => state.pid === pid);
+  const manager = own === undefined ? 'none' : own.user ? 'user' : 'system';
+  const asked = await stateOf(process);
+  const starting = asked === 'not answering' && unit !== undefined && listedState(unit.active) === 'starting';
+  const state = starting ? 'starting' : asked;
+  return { directory, unit: own?.unit ?? null, manager, pid, user: nameOf(uid), state };
+}
+
+/** A unit whose process is not seen, mostly because it has none. */
+async function describeUnit(
+  { kind, name, active, directory, state }: ListedUnit,
+  caller: string,
+): Promise<Listed> {
+  const real = directory === undefined ? null : await realpath(directory).catch(() => directory);
+  const user = state.user !== '' ? state.user : kind === 'user' ? caller : 'root';
+  return {
+    directory: real,
+    unit: name,
+    manager: kind,
+    pid: state.pid ?? null,
+    user,
+    state: listedState(active),
+  };
 }
 
 async function stateOf({ directory, pid }: ConmgrProcess): Promise<ListedState> {

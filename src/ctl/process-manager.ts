@@ -13,7 +13,7 @@ import type { Manager, StartedConmgr, StartRequest } from './manager.js';
 import { refuseRoot } from './root.js';
 
 /** Gets what conmgr writes to stderr, as it does unless log_destination says otherwise. */
-const DEFAULT_LOG = 'conmgr.log';
+export const DEFAULT_LOG = 'conmgr.log';
 
 /** The signals of a running conmgr by mode. A restart as such cannot be told by signal; the nearest is fast. */
 const SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
@@ -37,6 +37,7 @@ export interface ProcessManagerOptions {
 }
 
 export class ProcessManager implements Manager {
+  readonly kind = 'none';
   readonly #options: ProcessManagerOptions;
 
   constructor(options: ProcessManagerOptions) {
@@ -58,8 +59,10 @@ export class ProcessManager implements Manager {
         logFile: log,
       });
       return {
-        pid: daemon.pid,
-        log,
+        pid: async () => daemon.pid,
+        isOurs: (pid) => pid === daemon.pid,
+        log: `in "${log}"`,
+        ready: new Promise(() => {}),
         ended: daemon.ended.then(({ code }) => ({ status: code, complaints: complaintsIn(daemon.said()) })),
         release: () => daemon.release(),
       };

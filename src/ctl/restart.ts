@@ -1,31 +1,85 @@
 /** `cm_ctl restart`: stops conmgr so that applications keep their SQL sessions, and starts it again. */
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
-import { assertDirectory, findConmgr } from './ask.js';
+import { MessageError } from '../core/messages/message-error.js';
+import { identifyProcess, untilGone } from '../io/conmgr-process.js';
+import { type Found, findConmgr } from './ask.js';
 import type { Call } from './call.js';
 import { readConfiguration } from './configuration.js';
+import type { Manager, UnitHandle } from './manager.js';
+import { managerOf } from './manager-of.js';
 import { realDirectory } from './real-directory.js';
 import { refuseRoot } from './root.js';
-import { launch } from './start.js';
+import { follow, pidOfUnit } from './start.js';
 import { stopAndWait } from './stop.js';
+import { limitWaiting, Progress } from './waiting.js';
 
 export async function runRestart(call: Call): Promise<ExitStatus> {
   const { world, options, directory } = call;
   const found = await findConmgr(directory);
-  assertDirectory(directory, found);
-  // What could not be started again is not stopped.
-  refuseRoot(world.uid);
-  const real = await realDirectory(directory);
-  await readConfiguration(real);
-  if ('pid' in found) {
-    await stopAndWait(call, found.pid, options.stopMode ?? 'restart');
-    world.output.lines(['conmgr stopped']);
-  } else {
+  const manager = await managerOf(call, found, true);
+  const closed = found.state === 'no access';
+  const real = await assertStartable(call, manager, found);
+  const pid = 'pid' in found ? found.pid : closed ? await pidOfUnit(manager) : undefined;
+  if (pid === undefined) {
     const { text } = CTL_MESSAGES.notRunning;
     world.output.report(
       { ...CTL_MESSAGES.notRunning, level: 'NOTICE', text, hint: 'Starting it anyway.' },
       { directory },
     );
+  } else if (manager.unit !== undefined && options.stopMode === undefined) {
+    return inOneJob(call, manager.unit, pid, closed);
+  } else {
+    await stopAndWait(call, manager, pid, options.stopMode ?? 'restart');
+    world.output.lines(['conmgr stopped']);
   }
-  return (await launch(call)) === EXIT.done ? EXIT.done : EXIT.failed;
+  const started = await manager.start({ directory: real, logFile: options.logFile });
+  return doneOrFailed(await follow(call, started, closed));
+}
+
+/** What could not be started again is not stopped. Resolves to the directory without symbolic links. */
+async function assertStartable(
+  { world, options, directory }: Call,
+  { unit }: Manager,
+  found: Found,
+): Promise<string> {
+  if (unit === undefined) refuseRoot(world.uid);
+  else if (options.logFile !== undefined) {
+    throw new MessageError(CTL_MESSAGES.logFileOfUnit, { unit: unit.name });
+  }
+  if (found.state === 'no access') return directory;
+  const real = await realDirectory(directory);
+  await readConfiguration(real);
+  return real;
+}
+
+/** So the manager, and by it the process, knows that it will be back. */
+async function inOneJob(call: Call, unit: UnitHandle, pid: number, closed: boolean): Promise<ExitStatus> {
+  const { world, options } = call;
+  const { output, interrupted } = world;
+  if (!options.wait) {
+    await unit.orderRestart();
+    output.lines(['conmgr restarting']);
+    return EXIT.done;
+  }
+  const process = identifyProcess(pid);
+  const started = await unit.restart(pid);
+  const limit = limitWaiting(options.timeoutMs, interrupted);
+  const progress = new Progress(output, 'shut down');
+  // When the manager did not even begin, its reason is told by whoever follows the start.
+  const gone = process === undefined ? Promise.resolve(true) : untilGone(process, limit.signal);
+  const stopped = await Promise.race([gone, started.ended.then(() => undefined)]);
+  limit.end();
+  progress.end(stopped === true ? 'done' : 'failed');
+  if (stopped === false) {
+    started.release();
+    throw new MessageError(interrupted.aborted ? CTL_MESSAGES.stopInterrupted : CTL_MESSAGES.stopTimedOut);
+  }
+  if (stopped === true) output.lines(['conmgr stopped']);
+  return doneOrFailed(await follow(call, started, closed));
+}
+
+/** A start that ends with another status ends a restart with 1. */
+function doneOrFailed(status: ExitStatus): ExitStatus {
+  return status === EXIT.done ? EXIT.done : EXIT.failed;
 }

@@ -1,9 +1,12 @@
 /** `cm_ctl status`. */
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { selectStatus } from '../core/ctl/status-view.js';
+import { describeUnit, isBusy, isKnown, listedState } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { findConmgr } from './ask.js';
 import type { Call } from './call.js';
+import type { Manager } from './manager.js';
+import { managerOf, pathOf, unitRunning } from './manager-of.js';
 import { statusLines } from './status-lines.js';
 import { watchStatus } from './watch-status.js';
 
@@ -16,20 +19,55 @@ export async function runStatus(call: Call): Promise<ExitStatus> {
       output.report(CTL_MESSAGES.directoryMissing, { directory });
       return EXIT.noDirectory;
     case 'no access':
-      output.report(CTL_MESSAGES.directoryClosed, { directory });
-      return EXIT.noDirectory;
+      return fromOutside(call);
     case 'silent':
       output.report(CTL_MESSAGES.notAnswering, { directory, pid: found.pid });
       return EXIT.failed;
-    case 'not running':
+    case 'not running': {
       // A state like another, so it is a result; where JSON is expected it is not put into its way.
       if (options.json) output.report(CTL_MESSAGES.notRunning, { directory });
-      else output.lines([`conmgr is not running in directory "${directory}"`]);
+      else {
+        const line = await lineOfUnit(await managerOf(call, found, false));
+        output.lines([`conmgr is not running in directory "${directory}"`, ...line]);
+      }
       return EXIT.notRunning;
-    case 'running':
-      if (options.watch) return watchStatus(call);
-      if (options.json) output.json(selectStatus(found.status, options.show));
-      else output.lines(statusLines(call, found.status));
+    }
+    case 'running': {
+      const unit = await unitRunning(call, found.pid);
+      if (options.watch) return watchStatus(call, unit);
+      if (options.json) output.json(selectStatus(found.status, options.show, unit));
+      else output.lines(statusLines(call, found.status, unit));
       return EXIT.done;
+    }
   }
+}
+
+/** Why a unit does not run although it should; nothing of one that is just stopped. */
+async function lineOfUnit({ unit }: Manager): Promise<string[]> {
+  const state = await unit?.state().catch(() => undefined);
+  if (unit === undefined || state === undefined || listedState(state.active) === 'stopped') return [];
+  return [describeUnit(unit.name, state)];
+}
+
+/** Of a directory that is closed to the caller: what the service manager knows. */
+async function fromOutside(call: Call): Promise<ExitStatus> {
+  const { options, directory, world } = call;
+  const { output } = world;
+  const closed = (): ExitStatus => {
+    output.report(CTL_MESSAGES.directoryClosed, { directory });
+    return EXIT.noDirectory;
+  };
+  // Programs and watchers want more than the manager knows.
+  if (options.json || options.watch) return closed();
+  const { unit } = await call.world.managers.choose({
+    directory: await pathOf(directory),
+    pid: undefined,
+    wanted: options.manager,
+    logFile: undefined,
+    toStart: false,
+  });
+  const state = await unit?.state().catch(() => undefined);
+  if (unit === undefined || state === undefined || !isKnown(state)) return closed();
+  output.lines([describeUnit(unit.name, state)]);
+  return isBusy(state) ? EXIT.done : EXIT.notRunning;
 }

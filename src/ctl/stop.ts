@@ -1,36 +1,53 @@
 /** `cm_ctl stop`: tells conmgr to stop and waits until its process is gone. */
 import type { StopMode } from '../core/control/protocol.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
+import { isBusy } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { identifyProcess, untilGone } from '../io/conmgr-process.js';
-import { askStatus, assertDirectory, findConmgr } from './ask.js';
+import { askStatus, findConmgr } from './ask.js';
 import type { Call } from './call.js';
+import type { Manager } from './manager.js';
+import { managerOf } from './manager-of.js';
 import { limitWaiting, Progress } from './waiting.js';
 
 export async function runStop(call: Call): Promise<ExitStatus> {
   const { world, options, directory } = call;
   const found = await findConmgr(directory);
-  assertDirectory(directory, found);
-  if (!('pid' in found)) throw new MessageError(CTL_MESSAGES.notRunning, { directory });
+  const manager = await managerOf(call, found, false);
+  const pid = 'pid' in found ? found.pid : await orderedStop(manager);
+  if (pid === 'nothing to stop') throw new MessageError(CTL_MESSAGES.notRunning, { directory });
   const mode = options.stopMode ?? 'fast';
   if (options.wait) {
-    await stopAndWait(call, found.pid, mode);
+    if (pid !== 'stopped') await stopAndWait(call, manager, pid, mode);
     world.output.lines(['conmgr stopped']);
   } else {
-    await world.manager.stop(directory, found.pid, mode);
+    if (pid !== 'stopped') await manager.stop(directory, pid, mode);
     world.output.lines(['conmgr shutting down']);
   }
   return EXIT.done;
 }
 
+/**
+ * What to stop of a conmgr that cannot be asked: the process of its unit, which a closed directory hides. A unit that
+ * has none at the moment, because it is started again and again, is stopped here.
+ */
+async function orderedStop({ unit }: Manager): Promise<number | 'stopped' | 'nothing to stop'> {
+  const state = await unit?.state();
+  if (unit === undefined || state === undefined || !isBusy(state)) return 'nothing to stop';
+  if (state.pid !== undefined) return state.pid;
+  await unit.orderStop();
+  return 'stopped';
+}
+
 /** Stops the process of this number; rejects with MessageError when it is still there in the end. */
 export async function stopAndWait(
   { world, options, directory }: Call,
+  manager: Manager,
   pid: number,
   mode: StopMode,
 ): Promise<void> {
-  const { output, manager, interrupted } = world;
+  const { output, interrupted } = world;
   // Before it is told: a number can be given to another process as soon as this one is gone.
   const process = identifyProcess(pid);
   await manager.stop(directory, pid, mode);

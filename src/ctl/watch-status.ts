@@ -5,7 +5,7 @@
 import type { StatusReport } from '../core/control/protocol.js';
 import { formatMoment } from '../core/ctl/amounts.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
-import { selectStatus } from '../core/ctl/status-view.js';
+import { type RunningUnit, selectStatus } from '../core/ctl/status-view.js';
 import { paint } from '../core/ctl/table.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { askControl } from '../io/control-socket.js';
@@ -16,20 +16,20 @@ import { followStatus } from './waiting.js';
 /** Ages and round trips change without being told. */
 const REDRAW_MS = 1000;
 
-/** Ends with the interruption; where output is no terminal also with conmgr. */
-export function watchStatus(call: Call): Promise<ExitStatus> {
-  return call.world.output.isTerminal && !call.options.json ? draw(call) : printChanges(call);
+/** Ends with the interruption; where output is no terminal also with conmgr. `unit`: the service that it is. */
+export function watchStatus(call: Call, unit: RunningUnit | undefined): Promise<ExitStatus> {
+  return call.world.output.isTerminal && !call.options.json ? draw(call, unit) : printChanges(call, unit);
 }
 
-async function printChanges(call: Call): Promise<ExitStatus> {
+async function printChanges(call: Call, unit: RunningUnit | undefined): Promise<ExitStatus> {
   const { world, options, directory } = call;
   const { output, interrupted } = world;
   const print = (status: StatusReport): void => {
-    if (options.json) output.json(selectStatus(status, options.show), true);
+    if (options.json) output.json(selectStatus(status, options.show, unit), true);
     else
       output.lines([
         `-- ${formatMoment(status.now, status.now, localZone)}`,
-        ...statusLines(call, status),
+        ...statusLines(call, status, unit),
         '',
       ]);
   };
@@ -46,14 +46,14 @@ const CLEAR_BELOW = '\x1b[J';
 const HIDE_CURSOR = '\x1b[?25l';
 const SHOW_CURSOR = '\x1b[?25h';
 
-async function draw(call: Call): Promise<ExitStatus> {
+async function draw(call: Call, unit: RunningUnit | undefined): Promise<ExitStatus> {
   const { directory, world } = call;
   const { output, interrupted } = world;
   let last: StatusReport | undefined;
   let trouble = '';
   const redraw = (): void => {
     const { colour } = output.layout;
-    const view = last === undefined ? [] : statusLines(call, last);
+    const view = last === undefined ? [] : statusLines(call, last, unit);
     const lines = trouble === '' ? view : [paint(trouble, 'bad', colour), '', ...view];
     // The last line of the screen stays free, or it would scroll.
     const room = output.rows - 1;

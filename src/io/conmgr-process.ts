@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { conmgrArguments, directoryOf, unitOf } from '../core/ctl/command-line.js';
+import { conmgrArguments, directoryOf } from '../core/ctl/command-line.js';
 import { lockFilePid } from './directory-lock.js';
+import { type ManagedUnit, unitInCgroup } from './systemd-job.js';
+import { conmgrDirectory } from './unit-directory.js';
 
 /** A process and nothing else: pids are used again. */
 export interface ProcessIdentity {
@@ -19,8 +21,8 @@ export interface ConmgrProcess {
   readonly uid: number;
   /** Without symbolic links where they can be followed; undefined where only its owner may see it. */
   readonly directory: string | undefined;
-  /** Service of systemd that runs it. */
-  readonly unit: string | undefined;
+  /** Service of systemd that it belongs to. It need not be one of conmgr's: a terminal may be a service. */
+  readonly unit: ManagedUnit | undefined;
 }
 
 /** How often the end of a process is looked for; the kernel tells it to the parent only. */
@@ -61,19 +63,29 @@ export async function lookAtConmgr(pid: number): Promise<ConmgrProcess | undefin
       stat(place),
       readFile(`${place}/cgroup`, 'utf8').catch(() => ''),
     ]);
-    const named = directoryOf(args) ?? (await fromEnvironment(place));
-    return { pid, uid, directory: named && (await fullPath(named, place)), unit: unitOf(cgroup) };
+    const named = await namedIn(args, place);
+    const directory = named === undefined ? undefined : await fullPath(named, place);
+    return { pid, uid, directory, unit: unitInCgroup(cgroup) };
   } catch {
     return undefined;
   }
 }
 
-async function fromEnvironment(place: string): Promise<string | undefined> {
+async function namedIn(args: readonly string[], place: string): Promise<string | undefined> {
+  const given = directoryOf(args);
+  if (given === undefined) return fromEnvironment('CMDATA', place);
+  if (given.by === 'path') return given.path;
+  const home = given.user ? await fromEnvironment('HOME', place) : '';
+  // Without its home it cannot be said where its names lie; a unit that means nothing ends at once.
+  return home === undefined ? undefined : conmgrDirectory(given, home);
+}
+
+async function fromEnvironment(variable: string, place: string): Promise<string | undefined> {
   const text = await readFile(`${place}/environ`, 'utf8').catch(() => '');
   return text
     .split('\0')
-    .find((entry) => entry.startsWith('CMDATA='))
-    ?.slice('CMDATA='.length);
+    .find((entry) => entry.startsWith(`${variable}=`))
+    ?.slice(variable.length + 1);
 }
 
 async function fullPath(directory: string, place: string): Promise<string | undefined> {

@@ -70,7 +70,8 @@ export class Systemctl {
   readonly #program: string;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #base: readonly string[];
-  readonly #mayAsk: boolean;
+  /** It may ask for a password at the terminal. */
+  readonly mayAsk: boolean;
 
   constructor({ scope, owner, program, environment = process.env, mayAsk }: SystemctlOptions) {
     this.scope = scope;
@@ -80,7 +81,9 @@ export class Systemctl {
     this.#environment = { ...environment, LC_ALL: 'C', SYSTEMD_PAGER: '', SYSTEMD_COLORS: '0', ...bus };
     const machine = owner === undefined ? [] : [`--machine=${owner}@.host`];
     this.#base = [`--${scope}`, ...machine, '--no-pager'];
-    this.#mayAsk = mayAsk ?? (process.stdin.isTTY && process.stderr.isTTY);
+    // The manager of a user asks its own user for nothing, and root is asked by none.
+    const asks = scope === 'system' && process.geteuid?.() !== 0;
+    this.mayAsk = asks && (mayAsk ?? (process.stdin.isTTY === true && process.stderr.isTTY === true));
   }
 
   /** Properties of a unit; one that the manager does not know is missing. A unit that does not exist has some, too. */
@@ -99,7 +102,7 @@ export class Systemctl {
     { args = [], signal, quiet = false }: ActOptions = {},
   ): Promise<void> {
     const words = [verb, ...args, ...(units.length === 0 ? [] : ['--', ...units])];
-    await this.#run(words, { ...(signal && { signal }), interactive: this.#mayAsk && !quiet });
+    await this.#run(words, { ...(signal && { signal }), interactive: this.mayAsk && !quiet });
   }
 
   /** The units of this pattern (`conmgr@*.service`) that are loaded, and those that are only enabled; no templates. */

@@ -34,11 +34,11 @@ export function namedDirectories(user: boolean, home = homedir()): string {
   return user ? join(home, '.local/state/conmgr') : '/var/lib/conmgr';
 }
 
-/** The directory of a conmgr. Throws MessageError for a unit that stands for none. */
-export function conmgrDirectory(given: GivenDirectory): string {
+/** The directory of a conmgr; `home` of the user whose unit it is. Throws MessageError for a unit that stands for none. */
+export function conmgrDirectory(given: GivenDirectory, home?: string): string {
   if (given.by === 'path') return given.path;
   const meaning = meant(given.unit, conmgrUnit);
-  return meaning.kind === 'name' ? join(namedDirectories(given.user), meaning.name) : visible(meaning);
+  return meaning.kind === 'name' ? join(namedDirectories(given.user, home), meaning.name) : visible(meaning);
 }
 
 /** The data directory of a watchdog. Rejects with MessageError. */

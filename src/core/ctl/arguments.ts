@@ -7,6 +7,7 @@
 import { nearestName } from '../config/nearest.js';
 import type { CtlMessageName } from '../messages/ctl.js';
 import type { MessageParams } from '../messages/message.js';
+import { MANAGER_CHOICES } from './manager-choice.js';
 import {
   type CtlOptions,
   DEFAULT_WAIT_SECONDS,
@@ -28,6 +29,8 @@ export interface ModeSpec {
   readonly options: readonly OptionName[];
   /** Variable that stands in for -D; absent: the mode needs no directory. */
   readonly directoryFrom?: 'CMDATA' | 'PGDATA';
+  /** -N may name the instance instead; the variable counts for nothing then. */
+  readonly nameInstead?: boolean;
 }
 
 /** A usage error: a row of CTL_MESSAGES and what fills it. */
@@ -219,10 +222,15 @@ function optionsOf(
     return { message: 'optionSeconds', params };
   }
   const { directoryFrom } = mode;
-  const fallback = directoryFrom === undefined ? undefined : environment[directoryFrom];
+  const named = mode.nameInstead === true && values.has('name');
+  const fallback = directoryFrom === undefined || named ? undefined : environment[directoryFrom];
   const directory = values.get('directory') ?? fallback;
-  if (directoryFrom !== undefined && (directory === undefined || directory === '')) {
+  if (directoryFrom !== undefined && (directory === undefined ? !named : directory === '')) {
     return { message: 'noDirectoryGiven', params: { variable: directoryFrom } };
+  }
+  const lines = values.get('lines');
+  if (lines !== undefined && !/^[0-9]{1,9}$/.test(lines)) {
+    return { message: 'wrongLines', params: { option: optionText('lines'), value: lines } };
   }
   return {
     directory,
@@ -231,6 +239,7 @@ function optionsOf(
     silent: values.has('silent'),
     stopMode: STOP_MODE_CHOICES.find((choice) => choice === values.get('stopMode')),
     logFile: values.get('logFile'),
+    manager: MANAGER_CHOICES.find((choice) => choice === values.get('manager')),
     complete: values.has('complete'),
     show: SHOW_CHOICES.find((choice) => choice === values.get('show')) ?? 'all',
     json: values.has('json'),
@@ -238,5 +247,10 @@ function optionsOf(
     forgetCluster: values.has('forgetCluster'),
     all: values.has('all'),
     dryRun: values.has('dryRun'),
+    name: values.get('name'),
+    user: values.get('user'),
+    writeLimits: values.has('writeLimits'),
+    follow: values.has('follow'),
+    lines: lines === undefined ? undefined : Number(lines),
   };
 }

@@ -21,21 +21,25 @@ export function conmgrArguments(words: readonly string[]): readonly string[] | u
   return PROGRAM.test(baseName(words[at] ?? '')) ? words.slice(at + 1) : undefined;
 }
 
-/** The directory that such words name with -D, the last one if there are several; undefined for none. */
-export function directoryOf(words: readonly string[]): string | undefined {
-  let directory: string | undefined;
+/** What such words say of the directory: a path, or the instance name of a unit, which is a user's with --user. */
+export type NamedDirectory =
+  | { readonly by: 'path'; readonly path: string }
+  | { readonly by: 'unit'; readonly unit: string; readonly user: boolean };
+
+/** The last one counts if there are several, and a unit more than a path; undefined for none. */
+export function directoryOf(words: readonly string[]): NamedDirectory | undefined {
+  let path: string | undefined;
+  let unit: string | undefined;
+  let user = false;
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] ?? '';
-    if (word === '-D') {
+    if (word === '-D' || word === '--unit') {
       at += 1;
-      directory = words[at];
-    } else if (word.startsWith('-D')) directory = word.slice(2);
+      if (word === '-D') path = words[at];
+      else unit = words[at];
+    } else if (word === '--user') user = true;
+    else if (word.startsWith('-D')) path = word.slice(2);
   }
-  return directory;
-}
-
-/** The service that a process belongs to, from the text of /proc/PID/cgroup (systemd puts each unit into its own
- *  control group); undefined when it is none of conmgr's. */
-export function unitOf(cgroup: string): string | undefined {
-  return /\/(conmgr@[^/\n]*\.service)(?:\/|$)/m.exec(cgroup)?.[1];
+  if (unit !== undefined) return { by: 'unit', unit, user };
+  return path === undefined ? undefined : { by: 'path', path };
 }

@@ -1,4 +1,5 @@
 /** The options of cm_ctl, spelled as pg_ctl spells them where it has the same (PostgreSQL documentation, pg_ctl). */
+import { MANAGER_CHOICES } from './manager-choice.js';
 
 /** One option. It has a short or a long name, or both. */
 export interface OptionSpec {
@@ -50,6 +51,12 @@ export const OPTIONS = {
     value: 'FILE',
     doc: 'start: append stderr to FILE, default DIR/conmgr.log',
   },
+  manager: {
+    long: 'manager',
+    value: 'WHO',
+    choices: MANAGER_CHOICES,
+    doc: 'start by: system, user (their systemd), none (cm_ctl itself)',
+  },
   complete: { long: 'complete', doc: 'start: wait for all links, not only for the primary' },
   show: {
     short: 'i',
@@ -62,6 +69,11 @@ export const OPTIONS = {
   forgetCluster: { long: 'forget-cluster', doc: 'reload: learn the cluster anew, after pg_upgrade' },
   all: { long: 'all', doc: 'resolve: every candidate, not only the first' },
   dryRun: { long: 'dry-run', doc: 'watchdog terminate: only show what would be ended' },
+  name: { short: 'N', long: 'name', value: 'NAME', doc: 'register: the instance is conmgr@NAME' },
+  user: { short: 'U', long: 'user', value: 'USER', doc: 'register: run as USER, default: owner of DIR' },
+  writeLimits: { long: 'write-limits', doc: 'register: raise LimitNOFILE= of the unit' },
+  follow: { short: 'f', long: 'follow', doc: 'logs: show what comes until interrupted' },
+  lines: { short: 'n', long: 'lines', value: 'LINES', doc: 'logs: show the last LINES lines' },
   help: { short: '?', long: 'help', doc: 'print this help, then exit' },
   version: { short: 'V', long: 'version', doc: 'print the version, then exit' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
@@ -78,6 +90,8 @@ export interface CtlOptions {
   /** undefined: the default of the mode. */
   readonly stopMode: (typeof STOP_MODE_CHOICES)[number] | undefined;
   readonly logFile: string | undefined;
+  /** undefined: found out. */
+  readonly manager: (typeof MANAGER_CHOICES)[number] | undefined;
   readonly complete: boolean;
   readonly show: (typeof SHOW_CHOICES)[number];
   readonly json: boolean;
@@ -85,6 +99,11 @@ export interface CtlOptions {
   readonly forgetCluster: boolean;
   readonly all: boolean;
   readonly dryRun: boolean;
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly writeLimits: boolean;
+  readonly follow: boolean;
+  readonly lines: number | undefined;
 }
 
 /** `-D`, or `--complete` for an option without a short name. */

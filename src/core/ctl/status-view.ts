@@ -17,6 +17,15 @@ import { type Cell, renderTable, type Style, type TableLayout, type TableRow } f
 export interface StatusLayout extends TableLayout {
   readonly show: (typeof SHOW_CHOICES)[number];
   readonly zone: ZoneOffset;
+  /** Undefined for a process of its own. */
+  readonly unit: RunningUnit | undefined;
+}
+
+/** The service that a process is. */
+export interface RunningUnit {
+  /** `conmgr@app1.service`. */
+  readonly name: string;
+  readonly kind: 'system' | 'user';
 }
 
 /** The lines of the view, without line ends. */
@@ -33,11 +42,21 @@ export function renderStatus(report: StatusReport, layout: StatusLayout): string
   }
 }
 
+/** What `--json` prints: the report, and who runs the process. */
+export type PrintedStatus = Partial<StatusReport> & {
+  readonly unit: string | null;
+  readonly manager: 'system' | 'user' | 'none';
+};
+
 /** Only what was asked for, for `--json`. */
-export function selectStatus(report: StatusReport, show: StatusLayout['show']): Partial<StatusReport> {
-  const { instances, applications, ...head } = report;
+export function selectStatus(
+  { instances, applications, ...rest }: StatusReport,
+  show: StatusLayout['show'],
+  unit: RunningUnit | undefined,
+): PrintedStatus {
+  const head = { ...rest, unit: unit?.name ?? null, manager: unit?.kind ?? ('none' as const) };
   if (show === 'instance') return { ...head, instances };
-  return show === 'application' ? { ...head, applications } : report;
+  return show === 'application' ? { ...head, applications } : { ...head, instances, applications };
 }
 
 function head(report: StatusReport, layout: StatusLayout): string[] {
@@ -46,6 +65,7 @@ function head(report: StatusReport, layout: StatusLayout): string[] {
   const limit = report.maxConnections === 0 ? '' : ` of ${report.maxConnections}`;
   const facts: [string, Cell][] = [
     ['Directory', report.directory],
+    ...unitFacts(layout.unit),
     ['Process', `PID ${report.pid}, ${state} ${formatSpan(now - report.startedAt)}, ${report.software}`],
     ['Port', `${report.port} on ${report.listenAddresses.join(', ')}`],
     ['Primary', primaryOf(report)],
@@ -66,6 +86,11 @@ function head(report: StatusReport, layout: StatusLayout): string[] {
     );
   }
   return labelled(facts, layout);
+}
+
+function unitFacts(unit: RunningUnit | undefined): [string, Cell][] {
+  if (unit === undefined) return [];
+  return [['Unit', unit.kind === 'user' ? `${unit.name} of the user's service manager` : unit.name]];
 }
 
 function primaryOf({ primary, instances }: StatusReport): Cell {

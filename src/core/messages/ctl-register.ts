@@ -280,7 +280,7 @@ export const CTL_REGISTER_MESSAGES = {
     code: 'CM3141',
     level: 'ERROR',
     text: 'conmgr has left no log in directory "{directory}"',
-    hint: 'No unit belongs to it, and there is no file "{file}". See log_destination in conmgr.conf, and -l of "cm_ctl start".',
+    hint: 'There is no file "{file}". See log_destination in conmgr.conf, and -l of "cm_ctl start".',
     cause: 'conmgr was never started here, or it writes to syslog, to the journal, or to the file of -l.',
     cure: 'Look where log_destination says.',
     exit: FAILED,
@@ -293,13 +293,12 @@ export const CTL_REGISTER_MESSAGES = {
     cure: 'Use that user.',
     exit: FAILED,
   },
-  journalFailed: {
+  readerFailed: {
     code: 'CM3143',
     level: 'ERROR',
-    text: 'could not run journalctl: {reason}',
-    hint: 'It is a part of systemd; check PATH and your installation.',
-    cause: 'The messages of a unit are in the journal, which the program journalctl reads.',
-    cure: 'Install what is missing.',
+    text: 'could not run "{program}": {reason}',
+    cause: 'The journal of a unit is read with journalctl(1), a log file with tail(1).',
+    cure: 'Install what is missing; check PATH.',
     exit: FAILED,
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -2,6 +2,7 @@
  * Messages of cm_ctl (CM3020-CM3099), printed as `cm_ctl: text`. Wording: PostgreSQL documentation, 57.3 Error
  * Message Style Guide, and pg_ctl's own where it says the same.
  */
+import { CTL_REGISTER_MESSAGES } from './ctl-register.js';
 import { CTL_USAGE_MESSAGES } from './ctl-usage.js';
 import type { MessageSpec } from './message.js';
 
@@ -10,6 +11,7 @@ const CONFIGURATION = 78;
 
 export const CTL_MESSAGES = {
   ...CTL_USAGE_MESSAGES,
+  ...CTL_REGISTER_MESSAGES,
 
   // The directory and the process in it
 
@@ -136,7 +138,7 @@ export const CTL_MESSAGES = {
     code: 'CM3044',
     level: 'ERROR',
     text: 'could not start conmgr',
-    hint: 'Examine the log output in "{log}".',
+    hint: 'Examine the log output {log}.',
     cause: 'conmgr ended while it was starting. What it wrote about it was printed before this line.',
     cure: 'Remove the cause that conmgr named.',
     exit: FAILED,
@@ -175,9 +177,9 @@ export const CTL_MESSAGES = {
   startUnanswered: {
     code: 'CM3047',
     level: 'ERROR',
-    text: 'conmgr (PID {pid}) did not come up within {seconds} s; it goes on starting',
-    hint: 'Examine the log output in "{log}".',
-    cause: 'The process runs but has not opened its control socket.',
+    text: '{process} did not come up within {seconds} s; it goes on starting',
+    hint: 'Examine the log output {log}.',
+    cause: 'The process runs but has not opened its control socket, or its unit waits for another one.',
     cure: 'Look at its log; a name server or a disk may be slow.',
     exit: FAILED,
   },
@@ -193,7 +195,7 @@ export const CTL_MESSAGES = {
     code: 'CM3049',
     level: 'ERROR',
     text: 'conmgr ended while cm_ctl was waiting for its links',
-    hint: 'Examine the log output in "{log}".',
+    hint: 'Examine the log output {log}.',
     cause: 'conmgr had started, but somebody stopped it or it failed.',
     cure: 'See its log.',
     exit: FAILED,
@@ -258,6 +260,136 @@ export const CTL_MESSAGES = {
     cause: 'The file is missing, cannot be read by this user, is no regular file, or is too large.',
     cure: 'Create it or correct its permissions.',
     exit: CONFIGURATION,
+  },
+
+  // Through a service manager
+
+  managerMissing: {
+    code: 'CM3061',
+    level: 'ERROR',
+    text: 'systemd does not run on this host',
+    hint: 'Leave out --manager, or use "--manager none": then cm_ctl starts conmgr itself.',
+    cause: 'Option --manager asks for a service manager where there is none, as in most containers.',
+    cure: 'Leave the option out.',
+    exit: FAILED,
+  },
+  managerUnreachable: {
+    code: 'CM3062',
+    level: 'ERROR',
+    text: 'the service manager {whose} cannot be reached: {reason}',
+    hint: 'The manager of a user runs while he is logged in, and always after "loginctl enable-linger". "--manager none" does without.',
+    cause: 'systemctl found no way to the service manager.',
+    cure: 'Log in as that user instead of using su, or let root run "loginctl enable-linger USER".',
+    exit: FAILED,
+  },
+  unitImpossible: {
+    code: 'CM3063',
+    level: 'ERROR',
+    text: 'no unit of systemd can serve directory "{directory}"',
+    hint: 'Use a directory that is neither below /tmp or /var/tmp nor directly below /, or "--manager none".',
+    cause:
+      'Services have a /tmp of their own, and a directory directly below the root has no name that a unit could bear.',
+    cure: 'Move the directory, for example below /var/lib/conmgr.',
+    exit: FAILED,
+  },
+  unitMissing: {
+    code: 'CM3064',
+    level: 'ERROR',
+    text: 'the service manager {whose} has no unit "{unit}"',
+    hint: 'The package conmgr brings its template conmgr@.service. "--manager none" does without.',
+    cause: 'The template of the unit is not installed where this service manager looks for it.',
+    cure: 'Install the package, then run "systemctl daemon-reload".',
+    exit: FAILED,
+  },
+  unitDenied: {
+    code: 'CM3065',
+    level: 'ERROR',
+    text: 'permission denied to {verb} unit "{unit}"',
+    hint: 'Use root, or let root add you to group conmgr.',
+    cause: 'The service manager lets root start and stop units, and members of group conmgr those of conmgr.',
+    cure: 'Use sudo, or join the group: usermod --append --groups conmgr USER.',
+    exit: FAILED,
+  },
+  unitMasked: {
+    code: 'CM3066',
+    level: 'ERROR',
+    text: 'unit "{unit}" is masked',
+    hint: '"systemctl unmask {words}" undoes it.',
+    cause: 'The administrator has forbidden to start the unit.',
+    cure: 'Ask the administrator.',
+    exit: FAILED,
+  },
+  unitCancelled: {
+    code: 'CM3067',
+    level: 'ERROR',
+    text: 'the {verb} of unit "{unit}" was canceled',
+    hint: 'See "systemctl status {words}".',
+    cause:
+      'While the unit was starting or stopping, somebody asked for the opposite, or the host shuts down.',
+    cure: 'Find out who did it, then repeat.',
+    exit: FAILED,
+  },
+  unitDependency: {
+    code: 'CM3068',
+    level: 'ERROR',
+    text: 'unit "{unit}" needs another one that failed',
+    hint: '"systemctl list-dependencies {words}" shows which one.',
+    cause: 'A drop-in makes the unit depend on another one, which could not be started.',
+    cure: 'Start the other one.',
+    exit: FAILED,
+  },
+  unitTooOften: {
+    code: 'CM3069',
+    level: 'ERROR',
+    text: 'unit "{unit}" was started too often',
+    hint: '"systemctl reset-failed {words}" allows it again.',
+    cause: 'A drop-in limits how often the unit may be started (StartLimitBurst=), and the limit is reached.',
+    cure: 'Remove what made it fail, then reset it.',
+    exit: FAILED,
+  },
+  unitFailed: {
+    code: 'CM3072',
+    level: 'ERROR',
+    text: 'could not {verb} unit "{unit}": {reason}',
+    hint: 'See "systemctl status {words}".',
+    cause: 'The service manager could not do it; the reason is its own.',
+    cure: 'See the reason.',
+    exit: FAILED,
+  },
+  startRetried: {
+    code: 'CM3073',
+    level: 'ERROR',
+    text: 'could not start conmgr; systemd goes on trying',
+    hint: 'Examine the log output {log}. "cm_ctl stop" ends the attempts.',
+    cause:
+      'conmgr ended while it was starting, with a failure that may pass. What it wrote about it was printed before this line.',
+    cure: 'Remove the cause that conmgr named, or stop it.',
+    exit: FAILED,
+  },
+  linksUnseen: {
+    code: 'CM3074',
+    level: 'NOTICE',
+    text: 'conmgr is ready, but its links cannot be seen: only the owner may look into "{directory}"',
+    hint: '"cm_ctl status" as that user shows them.',
+    cause: 'You may start and stop the unit, but not talk to the process.',
+    cure: 'None, or use the owner.',
+  },
+  logFileOfUnit: {
+    code: 'CM3075',
+    level: 'ERROR',
+    text: 'option -l cannot be used with unit "{unit}"',
+    hint: 'Its messages go to the journal, or where log_destination in conmgr.conf says. With "--manager none" cm_ctl starts conmgr itself.',
+    cause: 'Only a process that cm_ctl starts itself writes into a file of cm_ctl.',
+    cure: 'Leave the option out.',
+    exit: 2,
+  },
+  reloadUnseen: {
+    code: 'CM3076',
+    level: 'NOTICE',
+    text: 'what changed cannot be seen: only the owner may look into "{directory}"',
+    hint: '"cm_ctl status" as that user shows whether conmgr.conf was accepted.',
+    cause: 'You may make the unit reload, but not talk to the process.',
+    cure: 'None, or use the owner.',
   },
 
   // check

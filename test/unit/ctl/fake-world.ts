@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { CONTROL_SOCKET, type ControlAnswer, type StopMode } from '../../../src/core/control/protocol.js';
 import { runCtl } from '../../../src/ctl/main.js';
-import type { Manager, StartedConmgr, StartRequest } from '../../../src/ctl/manager.js';
+import type {
+  ListedUnit,
+  Manager,
+  ManagerQuestion,
+  StartedConmgr,
+  StartRequest,
+} from '../../../src/ctl/manager.js';
 import { Output } from '../../../src/ctl/output.js';
 import { type ControlClient, serveControl } from '../../../src/io/control-socket.js';
 
@@ -67,8 +73,21 @@ export class FakeConmgr {
   }
 }
 
+const never = new Promise<never>(() => {});
+
+/** A start that went well, of which nothing more is heard. */
+export const STARTED: StartedConmgr = {
+  pid: async () => 1234,
+  isOurs: (pid) => pid === 1234,
+  log: 'somewhere',
+  ready: never,
+  ended: never,
+  release: () => {},
+};
+
 /** A manager that starts and stops what the test says. */
 export class FakeManager implements Manager {
+  readonly kind: Manager['kind'] = 'none';
   readonly started: StartRequest[] = [];
   readonly stopped: { directory: string; pid: number; mode: StopMode }[] = [];
   /** What a start does. */
@@ -77,9 +96,8 @@ export class FakeManager implements Manager {
 
   async start(request: StartRequest): Promise<StartedConmgr> {
     this.started.push(request);
-    const log = join(request.directory, 'conmgr.log');
-    const never = new Promise<never>(() => {});
-    return { pid: 1234, log, ended: never, release: () => {}, ...(await this.onStart(request)) };
+    const log = `in "${join(request.directory, 'conmgr.log')}"`;
+    return { ...STARTED, log, ...(await this.onStart(request)) };
   }
 
   async stop(directory: string, pid: number, mode: StopMode): Promise<void> {
@@ -89,7 +107,11 @@ export class FakeManager implements Manager {
 }
 
 export interface FakeRun {
-  readonly manager?: FakeManager;
+  /** The one that is chosen. */
+  readonly manager?: Manager;
+  /** What was asked when it was chosen. */
+  readonly onChoose?: (question: ManagerQuestion) => void;
+  readonly units?: readonly ListedUnit[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly interrupted?: AbortSignal;
@@ -125,7 +147,13 @@ export async function ctl(words: readonly string[], options: FakeRun = {}): Prom
   };
   const status = await runCtl(words, {
     output: new Output(out, err, environment),
-    manager: options.manager ?? new FakeManager(),
+    managers: {
+      choose: async (question) => {
+        options.onChoose?.(question);
+        return options.manager ?? new FakeManager();
+      },
+      list: async () => options.units ?? [],
+    },
     environment,
     version: '1.2.3',
     uid: options.uid ?? 1000,

@@ -35,9 +35,10 @@ describe('starting conmgr as a daemon', () => {
     };
     const started = await manager({ environment }).start({ directory, logFile: undefined });
     assert.equal((await started.ended).status, 3);
-    assert.equal(started.log, join(directory, 'conmgr.log'));
-    assert.equal(statSync(started.log).mode & 0o777, 0o600);
-    const seen = JSON.parse(readFileSync(started.log, 'utf8')) as { env: object; args: string[] };
+    const log = join(directory, 'conmgr.log');
+    assert.equal(started.log, `in "${log}"`);
+    assert.equal(statSync(log).mode & 0o777, 0o600);
+    const seen = JSON.parse(readFileSync(log, 'utf8')) as { env: object; args: string[] };
     assert.deepEqual(seen, { env: { KEPT: 'yes' }, args: ['-D', directory] });
   });
 

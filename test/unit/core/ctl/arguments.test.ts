@@ -43,6 +43,7 @@ describe('the command line of cm_ctl', () => {
       silent: false,
       stopMode: undefined,
       logFile: undefined,
+      manager: undefined,
       complete: false,
       show: 'all',
       json: false,

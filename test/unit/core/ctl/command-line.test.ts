@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { conmgrArguments, directoryOf, unitOf } from '../../../../src/core/ctl/command-line.js';
+import { conmgrArguments, directoryOf } from '../../../../src/core/ctl/command-line.js';
 
 describe('conmgrArguments', () => {
   const CONMGR: readonly (readonly [string, readonly string[]])[] = [
@@ -28,19 +28,18 @@ describe('conmgrArguments', () => {
 
 describe('directoryOf', () => {
   it('takes the last -D, apart or attached', () => {
-    assert.equal(directoryOf(['-D', '/a', '-D/b']), '/b');
+    assert.deepEqual(directoryOf(['-D', '/a', '-D/b']), { by: 'path', path: '/b' });
     assert.equal(directoryOf(['-V']), undefined);
     assert.equal(directoryOf(['-D']), undefined);
   });
-});
 
-describe('unitOf', () => {
-  it('finds the service in a control group path of version 1 and 2', () => {
-    assert.equal(unitOf('0::/system.slice/system-conmgr.slice/conmgr@app1.service\n'), 'conmgr@app1.service');
-    assert.equal(
-      unitOf('12:pids:/x\n1:name=systemd:/user.slice/conmgr@srv-a\\x2db.service/sub\n'),
-      'conmgr@srv-a\\x2db.service',
-    );
-    assert.equal(unitOf('0::/user.slice/session-1.scope\n'), undefined);
+  it('takes the instance name of a unit, and whose it is', () => {
+    assert.deepEqual(directoryOf(['--unit', 'app1']), { by: 'unit', unit: 'app1', user: false });
+    assert.deepEqual(directoryOf(['--unit', 'srv-app', '--user']), {
+      by: 'unit',
+      unit: 'srv-app',
+      user: true,
+    });
+    assert.equal(directoryOf(['--unit']), undefined);
   });
 });

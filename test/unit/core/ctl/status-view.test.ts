@@ -18,7 +18,7 @@ import {
   unreachedStatus,
 } from '../../../support/status-report.js';
 
-const PAGE: StatusLayout = { width: 80, colour: false, show: 'all', zone: () => 0 };
+const PAGE: StatusLayout = { width: 80, colour: false, show: 'all', zone: () => 0, unit: undefined };
 const view = (report: StatusReport, layout: Partial<StatusLayout> = {}): string =>
   renderStatus(report, { ...PAGE, ...layout }).join('\n');
 const instances = (...list: InstanceStatus[]): string[] =>
@@ -170,14 +170,36 @@ Descriptors:  23 of 1024 open
   });
 });
 
+describe('the unit in the head of the view', () => {
+  const unit = (kind: 'system' | 'user'): StatusLayout['unit'] => ({ name: 'conmgr@app1.service', kind });
+
+  it('is named when there is one', () => {
+    assert.match(view(statusOf(), { unit: unit('system') }), /^Unit: {9}conmgr@app1\.service\nProcess: /m);
+    assert.doesNotMatch(view(statusOf()), /^Unit:/m);
+  });
+
+  it("is said to be the user's own when it is", () => {
+    assert.match(
+      view(statusOf(), { unit: unit('user') }),
+      /^Unit: {9}conmgr@app1\.service of the user's service manager$/m,
+    );
+  });
+});
+
 describe('cm_ctl status --json', () => {
   it('leaves out what was not asked for', () => {
     const report = statusOf({ applications: [applicationStatus()] });
-    assert.deepEqual(selectStatus(report, 'all'), report);
+    const own = { unit: null, manager: 'none' };
+    assert.deepEqual(selectStatus(report, 'all', undefined), { ...report, ...own });
     const { applications, ...withoutApplications } = report;
     assert.equal(applications.length, 1);
-    assert.deepEqual(selectStatus(report, 'instance'), withoutApplications);
-    assert.equal('instances' in selectStatus(report, 'application'), false);
+    assert.deepEqual(selectStatus(report, 'instance', undefined), { ...withoutApplications, ...own });
+    assert.equal('instances' in selectStatus(report, 'application', undefined), false);
+  });
+
+  it('names the service and whose manager runs it', () => {
+    const { unit, manager } = selectStatus(statusOf(), 'all', { name: 'conmgr@app1.service', kind: 'user' });
+    assert.deepEqual({ unit, manager }, { unit: 'conmgr@app1.service', manager: 'user' });
   });
 });
 

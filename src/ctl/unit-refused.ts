@@ -1,0 +1,40 @@
+/** What a user is told when systemctl did not do what it was asked for. */
+import { type Refusal, reasonIn, refusalIn } from '../core/ctl/systemctl-refusal.js';
+import { CTL_MESSAGES } from '../core/messages/ctl.js';
+import type { MessageSpec } from '../core/messages/message.js';
+import { MessageError } from '../core/messages/message-error.js';
+import type { ManagerScope, SystemctlError } from '../io/systemctl.js';
+
+/** A line each; of the user's manager other things are usual. */
+const ROWS: Readonly<Record<Refusal, MessageSpec>> = {
+  denied: CTL_MESSAGES.unitDenied,
+  unreachable: CTL_MESSAGES.managerUnreachable,
+  missing: CTL_MESSAGES.unitMissing,
+  masked: CTL_MESSAGES.unitMasked,
+  cancelled: CTL_MESSAGES.unitCancelled,
+  dependency: CTL_MESSAGES.unitDependency,
+  'too often': CTL_MESSAGES.unitTooOften,
+  failed: CTL_MESSAGES.unitFailed,
+  other: CTL_MESSAGES.unitFailed,
+};
+
+/** Names the unit as it is written for systemctl and journalctl: without what they add themselves. */
+export function unitWords(scope: ManagerScope, unit: string): string {
+  const name = unit.replace(/\.service$/, '');
+  const quoted = /[^\w@%+=:,./-]/.test(name) ? `'${name}'` : name;
+  return scope === 'user' ? `--user ${quoted}` : quoted;
+}
+
+export function unitRefused(
+  { verb, unit, scope }: { readonly verb: string; readonly unit: string; readonly scope: ManagerScope },
+  error: SystemctlError,
+): MessageError {
+  const whose = scope === 'user' ? 'of this user' : 'of the system';
+  const params = { verb, unit, whose, words: unitWords(scope, unit), reason: reasonIn(error.text) };
+  return new MessageError(ROWS[refusalIn(error.text)], params, { cause: error });
+}
+
+/** The job was done, but the service failed: only then its process has something to say. */
+export function isProcessFailure(error: unknown): boolean {
+  return error instanceof MessageError && error.spec === CTL_MESSAGES.unitFailed;
+}
