@@ -17,6 +17,20 @@ export const SESSION_QUEUE_LIMIT = 64 * 1024;
 /** A peer may take this long to read what was sent last and to close its own end; then it is cut off. */
 const LINGER_MS = 1000;
 const PROTOCOL_3_0 = 196_608;
+/** libuv asks a silent peer every second, ten times, once the delay is over (uv_tcp_keepalive). */
+const KEEPALIVE_PROBES_MS = 10_000;
+const SHORTEST_KEEPALIVE_DELAY_MS = 1000;
+
+/** How long a connection is silent before the kernel asks, so that the host is known to be gone after `silentAfterMs`
+ *  in all; not below 11 s. */
+export function keepAliveDelayMs(silentAfterMs: number): number {
+  return Math.max(SHORTEST_KEEPALIVE_DELAY_MS, silentAfterMs - KEEPALIVE_PROBES_MS);
+}
+
+/** This host itself: its kernel closes the connections of a process that ends. */
+function isLoopback(address: string): boolean {
+  return /^(?:::ffff:)?127\.|^::1$/.test(address);
+}
 
 /** What a connection tells the port it belongs to. */
 export interface AppEvents {
@@ -47,7 +61,8 @@ export class AppConnection {
   readonly #declined = new Set<string>();
   #cutOff: NodeJS.Timeout | undefined;
 
-  constructor(id: number, socket: Socket, events: AppEvents) {
+  /** `silentAfterMs`: a host that does not answer for so long counts as gone. */
+  constructor(id: number, socket: Socket, events: AppEvents, silentAfterMs: number) {
     this.id = id;
     this.#socket = socket;
     this.#events = events;
@@ -56,6 +71,7 @@ export class AppConnection {
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${this.remotePort}`;
     this.localPort = socket.localPort ?? 0;
     socket.setNoDelay(true);
+    if (!isLoopback(address)) socket.setKeepAlive(true, keepAliveDelayMs(silentAfterMs));
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     // An application that half-closes has nothing more to say, and its attachment is over.
     socket.on('end', () => this.end());

@@ -32,6 +32,8 @@ export interface AppPortOptions {
   readonly clock: Clock;
   /** Application connections that the descriptor limit allows, below the limit by what the rest of the process needs. */
   readonly allowed: () => { readonly connections: number; readonly limit: number };
+  /** heartbeat_timeout: an application's host that is silent for longer counts as gone. */
+  readonly silentAfterMs: () => number;
   readonly events: AppPortEvents;
 }
 
@@ -91,7 +93,7 @@ export class AppPort implements AppEvents {
       this.#forget(oldest);
       oldest.sendAway(refusalForDescriptors(limit));
     }
-    const connection = new AppConnection(this.#nextId, socket, this);
+    const connection = new AppConnection(this.#nextId, socket, this, this.#options.silentAfterMs());
     this.#nextId += 1;
     this.#connections.set(connection.id, connection);
     this.#halfOpen.set(connection, this.#options.clock.monotonicMs());

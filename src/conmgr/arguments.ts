@@ -1,11 +1,5 @@
-/** Arguments of the daemons: both take one directory. */
-import type { GivenDirectory } from '../io/unit-directory.js';
-
-/** What the command line asks for. */
-export type DaemonArguments =
-  | { readonly act: 'run'; readonly directory: GivenDirectory }
-  | { readonly act: 'help' | 'version' }
-  | { readonly act: 'wrong'; readonly problem: string };
+/** Arguments of conmgr. */
+import { type ArgumentRules, type DaemonArguments, readDaemonArguments } from '../io/daemon-arguments.js';
 
 export const CONMGR_HELP = `conmgr keeps heartbeat links to PostgreSQL servers and tells applications where to go.
 
@@ -29,34 +23,16 @@ Signals: SIGTERM and SIGINT fast stop, SIGUSR1 smart stop, SIGQUIT immediate sto
 SIGHUP reload.
 `;
 
+const RULES: ArgumentRules = {
+  variable: 'CMDATA',
+  missing: 'no directory given: use -D DIRECTORY or set CMDATA',
+  users: true,
+};
+
 /** Reads the arguments; `environment` supplies CMDATA. Never throws. */
 export function parseDaemonArguments(
   words: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): DaemonArguments {
-  let directory = environment['CMDATA'];
-  let unit: string | undefined;
-  let user = false;
-  for (let at = 0; at < words.length; at += 1) {
-    const word = words[at] ?? '';
-    if (word === '--help' || word === '-?' || word === '-h') return { act: 'help' };
-    if (word === '--version' || word === '-V') return { act: 'version' };
-    if (word === '-D') {
-      at += 1;
-      directory = words[at];
-      if (directory === undefined) return { act: 'wrong', problem: 'option -D needs a directory' };
-    } else if (word === '--unit') {
-      at += 1;
-      unit = words[at];
-      if (unit === undefined) return { act: 'wrong', problem: 'option --unit needs an instance name' };
-    } else if (word === '--user') user = true;
-    else if (word.startsWith('-D') && word.length > 2) directory = word.slice(2);
-    else return { act: 'wrong', problem: `unknown argument "${word}"` };
-  }
-  if (user && unit === undefined) return { act: 'wrong', problem: 'option --user needs option --unit' };
-  if (unit !== undefined) return { act: 'run', directory: { by: 'unit', unit, user } };
-  if (directory === undefined || directory === '') {
-    return { act: 'wrong', problem: 'no directory given: use -D DIRECTORY or set CMDATA' };
-  }
-  return { act: 'run', directory: { by: 'path', path: directory } };
+  return readDaemonArguments(words, environment, RULES);
 }

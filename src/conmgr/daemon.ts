@@ -9,7 +9,7 @@ import { connectionsLeft } from '../core/config/descriptors.js';
 import { formatProblem } from '../core/config/problem.js';
 import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
-import { ConmgrCore, type CoreStopMode } from '../core/conmgr/core.js';
+import { ConmgrCore } from '../core/conmgr/core.js';
 import type { ConmgrEffect } from '../core/conmgr/effects.js';
 import type { ReloadReport, StatusReport, StopMode } from '../core/control/protocol.js';
 import type { LinkIdentity } from '../core/link/link.js';
@@ -24,10 +24,10 @@ import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { AppPort } from './app-port.js';
-import { descriptorShortage } from './descriptor-shortage.js';
 import { Links } from './links.js';
 import { ManagerStatus } from './manager-status.js';
 import { PeerProcesses } from './peers.js';
+import { descriptorShortage } from './preflight.js';
 import { statusReport } from './status.js';
 
 /** How long a fast stop waits for applications to take their goodbye. */
@@ -36,6 +36,9 @@ const DRAIN_TIMEOUT_MS = 2000;
 const BACKLOG = 4096;
 /** Answer to a reload that comes too late. */
 const SHUTTING_DOWN: ReloadReport = { changed: [], needsRestart: [], problems: ['conmgr is shutting down'] };
+
+/** What ends a daemon; the end of the host is not ordered, but announced by the service manager. */
+export type DaemonStop = StopMode | 'hostShutdown';
 
 export interface DaemonOptions {
   readonly directory: string;
@@ -69,6 +72,7 @@ export class Daemon {
   #lastReload: StatusReport['lastReload'] = null;
   /** The last reload that was asked for. */
   #reloads: Promise<unknown> = Promise.resolve();
+  #saidStopping = false;
   #ended = false;
 
   constructor(options: DaemonOptions) {
@@ -90,6 +94,7 @@ export class Daemon {
         ),
         limit: options.descriptorLimit,
       }),
+      silentAfterMs: () => this.#core.config.heartbeatTimeoutMs,
       events: {
         asked: (session, ask) => this.#run(this.#core.ask(session, ask, this.#now())),
         bound: (session, { instance, address, port }) =>
@@ -99,7 +104,12 @@ export class Daemon {
       },
     });
     this.#peers = new PeerProcesses((session) => this.#port.connection(session));
-    this.#managerStatus = new ManagerStatus(options.notifier, options.clock, this.#core);
+    this.#managerStatus = new ManagerStatus({
+      notifier: options.notifier,
+      clock: options.clock,
+      core: this.#core,
+      reloadRefused: () => (this.#lastReload?.problems.length ?? 0) > 0,
+    });
   }
 
   /** Binds the port and begins to set up the links. Rejects with MessageError when it cannot listen. */
@@ -123,6 +133,11 @@ export class Daemon {
       log.write(CONMGR_MESSAGES.listening, { address, port: config.port });
     this.#ownDescriptors = this.#options.openDescriptors();
     this.#run(this.#core.start(this.#now()));
+  }
+
+  /** Tells the service manager that applications can connect, and from then on that it is alive. */
+  ready(): void {
+    this.#options.notifier.ready(this.#managerStatus.text);
     this.#pingManager();
   }
 
@@ -158,15 +173,21 @@ export class Daemon {
     return () => this.#watchers.delete(fn);
   }
 
-  stop(mode: StopMode, request: string): void {
+  /** `request`: what is logged as asked for. What comes when the end has begun already changes nothing, but for an
+   *  immediate one. */
+  stop(mode: DaemonStop, request: string): void {
+    if (this.#ended || (this.#core.ending && mode !== 'immediate')) return;
     this.#options.log.write(CONMGR_MESSAGES.stopping, { request });
-    this.#options.notifier.stopping();
     if (mode === 'immediate') {
+      this.#sayStopping();
       this.#end(0);
       return;
     }
-    if (mode !== 'smart') void this.#listener?.close();
-    this.#run(this.#core.stop(mode satisfies CoreStopMode, this.#now()));
+    if (mode !== 'smart') {
+      this.#sayStopping();
+      void this.#listener?.close();
+    }
+    this.#run(this.#core.stop(mode, this.#now()));
   }
 
   /**
@@ -195,7 +216,7 @@ export class Daemon {
     this.#lastReload = { at: clock.wallMs(), problems };
     if (Array.isArray(report)) {
       log.write(CONFIG_MESSAGES.reloadRejected, { path: `${directory}/${CONFIG_FILE}` });
-      notifier.ready();
+      notifier.ready(this.#managerStatus.text);
       this.#changed();
       return { changed: [], needsRestart: [], problems };
     }
@@ -211,7 +232,7 @@ export class Daemon {
       ),
     );
     log.reconfigure(next.log);
-    const shortage = descriptorShortage(next, descriptorLimit);
+    const shortage = descriptorShortage(directory, next, descriptorLimit);
     // Whoever finds no descriptor is refused in words, so this is no reason to keep the old configuration.
     if (shortage !== undefined)
       log.write({ ...PROCESS_MESSAGES.descriptorsTooFew, level: 'WARNING' }, shortage);
@@ -223,7 +244,7 @@ export class Daemon {
       ...diff.instancesChanged.map((number) => `instance ${number} changed`),
     ];
     log.write(CONMGR_MESSAGES.reloaded, { changed: changed.length === 0 ? 'nothing' : changed.join(', ') });
-    notifier.ready();
+    notifier.ready(this.#managerStatus.text);
     this.#changed();
     return { changed, needsRestart: diff.needsRestart, problems };
   }
@@ -322,7 +343,7 @@ export class Daemon {
     setImmediate(() => {
       this.#reportDue = false;
       for (const watcher of this.#watchers) watcher();
-      if (!this.#ended) this.#managerStatus.changed();
+      this.#managerStatus.changed();
     });
   }
 
@@ -337,11 +358,19 @@ export class Daemon {
     });
   }
 
+  /** Not while a smart stop waits: from this word on the service manager gives the process TimeoutStopSec=. */
+  #sayStopping(): void {
+    if (this.#saidStopping) return;
+    this.#saidStopping = true;
+    this.#managerStatus.stop();
+    this.#options.notifier.stopping('shutting down');
+  }
+
   async #finish(): Promise<void> {
     if (this.#ended) return;
+    this.#sayStopping();
     this.#ended = true;
     this.#timer?.cancel();
-    this.#managerStatus.stop();
     await this.#listener?.close();
     await this.#port.drain(DRAIN_TIMEOUT_MS);
     this.#links.close();

@@ -30,7 +30,7 @@ export async function runCheck({ world, directory }: Call): Promise<ExitStatus> 
   const title = (text: string): string => paint(text, 'strong', colour);
   output.lines([title('Effective values'), renderEffective(effectiveValues(config, lines)).trimEnd(), '']);
   output.lines([title('File descriptors')]);
-  const enough = checkDescriptors(config, output);
+  const enough = checkDescriptors(real, config, output);
   output.lines(['', title('Instances')]);
 
   const trials = await Promise.all(
@@ -49,7 +49,7 @@ export async function runCheck({ world, directory }: Call): Promise<ExitStatus> 
 }
 
 /** The documented figure against the limit that a conmgr started from here would have. */
-function checkDescriptors(config: ConmgrConfig, output: Output): boolean {
+function checkDescriptors(directory: string, config: ConmgrConfig, output: Output): boolean {
   const instances = config.instances.length;
   const { maxConnections } = config;
   const { figure, formula } = conmgrDescriptors(instances, maxConnections);
@@ -58,7 +58,14 @@ function checkDescriptors(config: ConmgrConfig, output: Output): boolean {
   const verdict = limit >= figure ? 'enough' : 'too few';
   output.lines([`needed: ${formula}`, `limit: ${limit}, ${verdict}`]);
   if (limit < figure) {
-    const params = { limit, needed: figure, instances, maxConnections, unit: 'conmgr@.service' };
+    const params = {
+      limit,
+      needed: figure,
+      instances,
+      maxConnections,
+      unit: 'conmgr@NAME.service',
+      directory,
+    };
     output.report(PROCESS_MESSAGES.descriptorsTooFew, params);
     return false;
   }

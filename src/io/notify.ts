@@ -1,7 +1,7 @@
 /**
  * What the process tells systemd: readiness, state, watchdog (sd_notify(3)).
  */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { constants } from 'node:os';
 import { escapeControls } from '../core/messages/format.js';
 import type { Clock, TimerHandle } from '../core/time.js';
@@ -13,6 +13,9 @@ const RETRY_MS = 100;
 
 /** What waits for a full queue at most; READY=1 and its like, so never many. */
 const MOST_WAITING = 32;
+
+/** The last word of a process may hold up its end for so long. */
+const LAST_WORD_MS = 1000;
 
 const { EAGAIN, ENOBUFS, EINTR } = constants.errno;
 const TRY_AGAIN: ReadonlySet<number> = new Set([EAGAIN, ENOBUFS, EINTR]);
@@ -33,6 +36,8 @@ export interface Notifier {
   /** The service is about to end. */
   stopping(status?: string): void;
   watchdogPing(): void;
+  /** The last word of a process that ends at once, and with an error: one line for `systemctl status`. */
+  failed(status: string): void;
   /** Any other assignments, one a line (`FDSTORE=1\nFDNAME=port`), with descriptors. False: not sent, and it
    *  will not be: without native calls descriptors cannot be passed. */
   send(assignments: string, fds?: readonly number[]): boolean;
@@ -54,6 +59,8 @@ type Send = (assignments: string, fds: readonly number[]) => boolean;
 
 interface Transport {
   readonly send: Send;
+  /** Sends without another turn of the event loop. */
+  readonly sendNow: (assignments: string) => void;
   close(): void;
 }
 
@@ -74,13 +81,16 @@ function direct(native: Native, path: string, clock: Clock): Transport {
       waiting.shift();
     }
   };
+  const send: Send = (assignments, fds) => {
+    if (waiting.length >= MOST_WAITING) return false;
+    waiting.push({ datagram: Buffer.from(assignments, 'utf8'), fds });
+    drain();
+    return true;
+  };
   return {
-    send: (assignments, fds) => {
-      if (waiting.length >= MOST_WAITING) return false;
-      waiting.push({ datagram: Buffer.from(assignments, 'utf8'), fds });
-      drain();
-      return true;
-    },
+    send,
+    // A queue that is full now cannot be waited for.
+    sendNow: (assignments) => void send(assignments, []),
     close: () => {
       timer?.cancel();
       waiting.length = 0;
@@ -111,13 +121,22 @@ function byProgram(program: string, path: string): Transport {
       if (!running) next();
       return true;
     },
+    sendNow: (assignments) => {
+      waiting.length = 0;
+      try {
+        const env = { ...process.env, NOTIFY_SOCKET: path };
+        execFileSync(program, assignments.split('\n'), { env, timeout: LAST_WORD_MS, stdio: 'ignore' });
+      } catch {
+        // The log has it too.
+      }
+    },
     close: () => {
       waiting.length = 0;
     },
   };
 }
 
-const SILENT: Transport = { send: () => false, close: () => {} };
+const SILENT: Transport = { send: () => false, sendNow: () => {}, close: () => {} };
 
 function transport(path: string | undefined, options: NotifierOptions): Transport {
   // "@" is an abstract socket; vsock: and the like are for virtual machines that report to their host.
@@ -142,7 +161,7 @@ export function createNotifier(env: NodeJS.ProcessEnv, options: NotifierOptions)
   const path = env['NOTIFY_SOCKET'];
   const intervalMs = watchdogIntervalMs(env['WATCHDOG_USEC'], env['WATCHDOG_PID']);
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name];
-  const { send, close } = transport(path, options);
+  const { send, sendNow, close } = transport(path, options);
   const enabled = send !== SILENT.send;
   const { monotonicUsec = () => process.hrtime.bigint() / 1000n } = options;
   const withStatus = (state: string, status?: string): string =>
@@ -155,6 +174,7 @@ export function createNotifier(env: NodeJS.ProcessEnv, options: NotifierOptions)
     reloading: () => void send(`RELOADING=1\nMONOTONIC_USEC=${monotonicUsec()}`, []),
     stopping: (status) => void send(withStatus('STOPPING=1', status), []),
     watchdogPing: () => void send('WATCHDOG=1', []),
+    failed: (status) => sendNow(`STATUS=${escapeControls(status)}`),
     send: (assignments, fds = []) => send(assignments, fds),
     close,
   };

@@ -3,6 +3,7 @@
  * restart; the job that the manager is running for the unit does (org.freedesktop.systemd1(5), Job: JobType).
  */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -29,6 +30,22 @@ export function unitInCgroup(text: string): ManagedUnit | undefined {
     return { unit, user: services.some((part) => /^user@\d+\.service$/.test(part)) };
   }
   return undefined;
+}
+
+/**
+ * The unit of this process as arguments of systemctl(1), ready for a shell: `conmgr@app1.service`,
+ * `--user 'conmgr@my\\x2dapp.service'`. `otherwise` for a process that belongs to none.
+ */
+export function ownUnit(otherwise: string, cgroup = '/proc/self/cgroup'): string {
+  let managed: ManagedUnit | undefined;
+  try {
+    managed = unitInCgroup(readFileSync(cgroup, 'utf8'));
+  } catch {
+    // No procfs: then it is not known.
+  }
+  if (managed === undefined) return otherwise;
+  const unit = /^[\w@.:-]+$/.test(managed.unit) ? managed.unit : `'${managed.unit}'`;
+  return managed.user ? `--user ${unit}` : unit;
 }
 
 /** Surroundings; tests have their own. */

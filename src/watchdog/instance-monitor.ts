@@ -83,6 +83,11 @@ export class InstanceMonitor {
     return this.#attributes;
   }
 
+  /** postmaster.pid of the present postmaster, or of the last one. */
+  get postmaster(): PostmasterPid | undefined {
+    return this.#postmaster.file;
+  }
+
   /** Begins; resolves when the instance was looked at once. */
   start(): Promise<void> {
     this.#watch = watchDataDirectory(this.#options.directory.path, (name) => {

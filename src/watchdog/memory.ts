@@ -9,6 +9,7 @@ import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { TIMING_BOUNDS } from '../core/protocol/messages.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import { readJsonFile, replaceFile } from '../io/json-file.js';
+import { notWritable } from './not-writable.js';
 import type { LostLink } from './terminator.js';
 
 /** The file is written at most this often. */
@@ -101,11 +102,11 @@ export class MemoryFile {
         await replaceFile(this.#path, text);
         this.#written = text;
       } catch (error) {
-        this.#log.write(WATCHDOG_MESSAGES.notWritable, {
-          file: this.#path,
-          reason: (error as Error).message,
-          consequence: 'Links are not remembered over a restart of the watchdog',
-        });
+        const consequence = 'Links are not remembered over a restart of the watchdog';
+        this.#log.write(
+          WATCHDOG_MESSAGES.notWritable,
+          notWritable(this.#path, (error as Error).message, consequence),
+        );
       }
     });
     return this.#writing;

@@ -12,6 +12,7 @@ import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { RIGHTS_SQL, type Rights } from '../core/terminator/statements.js';
 import { descriptorLimit } from '../io/limits.js';
 import type { PgSession } from '../io/pg-session.js';
+import { ownUnit } from '../io/systemd-job.js';
 
 /** From this version on there are pg_use_reserved_connections and reserved_connections. */
 const RESERVED_SINCE = 160_000;
@@ -46,6 +47,7 @@ export class RightsCheck {
   readonly #log: Log;
   #said = '';
   #texts: readonly string[] = [];
+  #rights: Rights | undefined;
 
   constructor(log: Log) {
     this.#log = log;
@@ -56,10 +58,16 @@ export class RightsCheck {
     return this.#texts;
   }
 
+  /** Those of the role that was looked at last. */
+  get rights(): Rights | undefined {
+    return this.#rights;
+  }
+
   /** Rejects with SqlError or SqlUnreachable. */
   async look(session: PgSession, serverVersionNum: number): Promise<void> {
     const [rights] = await session.query<Rights>(RIGHTS_SQL);
     if (rights === undefined) return;
+    this.#rights = rights;
     const findings = findingsOf(rights, serverVersionNum);
     this.#texts = findings.map(({ spec, params }) => fill(spec.text, params));
     const said = this.#texts.join('\n');
@@ -75,7 +83,13 @@ export function linksAllowed(wanted: number, log: Log): number {
   const { figure } = watchdogDescriptors(wanted);
   if (limit === undefined || limit >= figure) return wanted;
   const allowed = heartbeatConnectionsAllowed(limit);
-  log.write(PROCESS_MESSAGES.heartbeatLinksCapped, { limit, allowed, wanted, needed: figure });
+  log.write(PROCESS_MESSAGES.heartbeatLinksCapped, {
+    limit,
+    allowed,
+    wanted,
+    needed: figure,
+    unit: ownUnit('conmgr-watchdog@NAME.service'),
+  });
   return allowed;
 }
 

@@ -7,7 +7,7 @@ import { WATCHDOG_FILES } from '../core/control/watchdog.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
-import { backgroundClock, systemClock } from '../io/clock.js';
+import { systemClock } from '../io/clock.js';
 import {
   type DataDirectory,
   openDataDirectory,
@@ -16,76 +16,30 @@ import {
 } from '../io/data-directory.js';
 import { type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, newBootId } from '../io/identity.js';
-import { INITIAL_LOG_CONFIG, Logger } from '../io/log/logger.js';
-import { createNotifier } from '../io/notify.js';
-import { managerIntent } from '../io/systemd-job.js';
+import type { Logger } from '../io/log/logger.js';
+import { runService, type ServiceProcess } from '../io/service-process.js';
+import { intentOfManager, stopsAsMeant } from '../io/stop-reason.js';
 import { type GivenDirectory, watchdogDirectory } from '../io/unit-directory.js';
+import { userNames } from '../io/users.js';
 import { openWatchdogControl } from './control.js';
 import { kernelBootId, recall } from './memory.js';
+import { notWritable } from './not-writable.js';
 import { loadSettings } from './settings.js';
-import { STOP_SIGNALS, type StopSignal, stopReason } from './stop-reason.js';
+import { STOP_SIGNALS } from './stop-reason.js';
 import { Watchdog } from './watchdog.js';
 
 /** Runs until stopped; the process ends with the status that the messages name. */
-export async function runWatchdog(given: GivenDirectory, software: string): Promise<void> {
-  const config = { ...INITIAL_LOG_CONFIG, syslogIdent: 'watchdog' };
-  const log = new Logger({ clock: backgroundClock, config });
-  const exit = (status: number): void => {
-    log.flushSync();
-    process.exit(status);
-  };
-  const fatal = (error: unknown): void => {
-    const problem = error instanceof Error ? error : new Error(String(error));
-    const { spec, params } =
-      problem instanceof MessageError
-        ? problem
-        : {
-            spec: WATCHDOG_MESSAGES.unexpected,
-            params: { reason: problem.message, lines: problem.stack ?? '' },
-          };
-    log.write(spec, params);
-    exit(spec.exit ?? 1);
-  };
-  process.on('uncaughtException', fatal);
-  process.on('unhandledRejection', fatal);
-  const published: Published = { stop: undefined, reload: undefined };
-  installSignals(published, exit);
-  try {
-    await start(given, software, log, exit, published);
-  } catch (error) {
-    fatal(error);
-  }
+export function runWatchdog(given: GivenDirectory, software: string): Promise<void> {
+  return runService({
+    syslogIdent: 'watchdog',
+    stopSignals: STOP_SIGNALS,
+    unexpected: WATCHDOG_MESSAGES.unexpected,
+    start: (service) => start(given, software, service),
+  });
 }
 
-/** What signals act on, once there is a watchdog. */
-interface Published {
-  stop: ((signal: StopSignal) => Promise<void>) | undefined;
-  reload: (() => Promise<void>) | undefined;
-}
-
-/** Signals are heeded from the first moment: reading the settings may take seconds. */
-function installSignals(published: Published, exit: (status: number) => void): void {
-  for (const signal of STOP_SIGNALS) {
-    process.on(signal, () => {
-      // What has been begun by then, the kernel takes back with the process.
-      if (published.stop === undefined) exit(0);
-      else void published.stop(signal);
-    });
-  }
-  // What is not read yet will be read anyway.
-  process.on('SIGHUP', () => void published.reload?.());
-  // Without a listener Node.js answers it by opening its debugger port, to every local user.
-  process.on('SIGUSR1', () => {});
-  process.on('SIGPIPE', () => {});
-}
-
-async function start(
-  given: GivenDirectory,
-  software: string,
-  log: Logger,
-  exit: (status: number) => void,
-  published: Published,
-): Promise<void> {
+async function start(given: GivenDirectory, software: string, service: ServiceProcess): Promise<void> {
+  const { log, notifier } = service;
   assertNotRoot('conmgr-watchdog', 'conmgr-watchdog@DATADIR.service');
   const directory = await openOwn(await watchdogDirectory(given));
   const settings = await loadSettings(directory);
@@ -97,8 +51,8 @@ async function start(
 
   const kept = join(path, WATCHDOG_FILES.directory);
   const lock = await lockOrGoOn(directory, kept, log);
+  service.atEnd(() => lock?.release());
   const bootId = await kernelBootId();
-  const notifier = createNotifier(process.env, { clock: backgroundClock });
   const watchdog = new Watchdog({
     directory,
     settings,
@@ -117,15 +71,13 @@ async function start(
     log.write(WATCHDOG_MESSAGES.controlUnavailable, { file, reason: error.message });
     return undefined;
   });
-  const intent = async () => (notifier.enabled ? managerIntent() : ('unknown' as const));
-  published.stop = async (signal) => {
-    await watchdog.stop(signal, await stopReason(signal, intent));
-    await control?.close();
-    lock?.release();
-    notifier.close();
-    exit(0);
-  };
-  published.reload = () => watchdog.reload();
+  service.atEnd(() => control?.close());
+  const stops = stopsAsMeant(intentOfManager(notifier.enabled));
+  service.running({
+    stop: (signal) =>
+      stops(signal, (reason) => void watchdog.stop(signal, reason).then(() => service.end(0))),
+    reload: () => void watchdog.reload(),
+  });
   await watchdog.start();
 }
 
@@ -142,7 +94,11 @@ async function openOwn(given: string): Promise<DataDirectory> {
     });
   }
   if ('problem' in directory || owner !== user) {
-    throw new MessageError(WATCHDOG_MESSAGES.wrongOwner, { directory: given, owner, user });
+    const names = await userNames();
+    const nameOf = (uid: number | undefined): string =>
+      uid === undefined ? 'unknown' : (names.get(uid) ?? String(uid));
+    const params = { directory: given, owner: nameOf(owner), user: nameOf(user) };
+    throw new MessageError(WATCHDOG_MESSAGES.wrongOwner, params);
   }
   return directory;
 }
@@ -161,11 +117,12 @@ async function lockOrGoOn(
       const pid = error.params['pid'] ?? 'unknown';
       throw new MessageError(WATCHDOG_MESSAGES.alreadyRunning, { directory: directory.path, pid });
     }
-    log.write(WATCHDOG_MESSAGES.notWritable, {
-      file: join(kept, WATCHDOG_FILES.lock),
-      reason: String(error.params['reason'] ?? error.message),
-      consequence: 'A second watchdog would not be noticed, and links are not remembered over a restart',
-    });
+    const consequence = 'A second watchdog would not be noticed, and links are not remembered over a restart';
+    const reason = String(error.params['reason'] ?? error.message);
+    log.write(
+      WATCHDOG_MESSAGES.notWritable,
+      notWritable(join(kept, WATCHDOG_FILES.lock), reason, consequence),
+    );
     return undefined;
   }
 }

@@ -2,7 +2,10 @@
 import type { WatchdogConfig } from '../core/config/types.js';
 import { type LinkStatus, WATCHDOG_STATUS_VERSION, type WatchdogStatus } from '../core/control/watchdog.js';
 import { formatPosition } from '../core/instance/position.js';
+import type { PostmasterPid } from '../core/instance/postmaster-files.js';
 import { attributeNames, type InstanceAttributes } from '../core/protocol/attributes.js';
+import { terminatorExceptions } from '../core/terminator/exceptions.js';
+import type { Rights } from '../core/terminator/statements.js';
 import { reasonAgainst } from '../core/terminator/verdict.js';
 import type { MonotonicMs, WallMs } from '../core/time.js';
 import type { Link } from './link.js';
@@ -19,6 +22,11 @@ export interface StatusSource {
   readonly maxLinks: number;
   readonly attributes: InstanceAttributes;
   readonly changedAt: WallMs;
+  /** Of the present postmaster, or of the last one. */
+  readonly postmaster: PostmasterPid | undefined;
+  readonly rights: Rights | undefined;
+  /** There is an SQL connection for ending sessions. */
+  readonly connected: boolean;
   readonly links: readonly Link[];
   readonly isAllowed: (address: string) => boolean;
   readonly terminator: Terminator;
@@ -28,7 +36,9 @@ export interface StatusSource {
 }
 
 export function statusReport(source: StatusSource): WatchdogStatus {
-  const { config, attributes, terminator } = source;
+  const { config, attributes, terminator, postmaster } = source;
+  const names = attributeNames(attributes.bits);
+  const losses = terminator.status();
   return {
     statusVersion: WATCHDOG_STATUS_VERSION,
     software: source.software,
@@ -43,7 +53,11 @@ export function statusReport(source: StatusSource): WatchdogStatus {
     maxLinks: source.maxLinks,
     instance: {
       state: attributes.state,
-      attributes: attributeNames(attributes.bits),
+      role: (['primary', 'standby'] as const).find((role) => names.includes(role)) ?? 'unknown',
+      postmasterPid: postmaster?.pid ?? 0,
+      port: postmaster?.port ?? 0,
+      socketDirectory: postmaster?.socketDirectory ?? '',
+      attributes: names,
       timeline: attributes.timeline,
       position: formatPosition(attributes.position),
       serverVersionNum: attributes.serverVersionNum,
@@ -52,12 +66,19 @@ export function statusReport(source: StatusSource): WatchdogStatus {
       changedAt: source.changedAt,
     },
     links: source.links.map((link) => linkStatus(link, source)),
-    losses: terminator.status(),
+    losses,
     terminator: {
       on: config.terminateOn,
       paused: terminator.paused,
       excludeReplication: config.excludeReplication,
       ended: terminator.ended,
+      exceptions: terminatorExceptions({
+        config,
+        paused: terminator.paused,
+        connected: source.connected,
+        rights: source.rights,
+        waiting: losses.reduce((sum, { waiting }) => sum + waiting, 0),
+      }),
     },
     findings: source.findings,
   };

@@ -9,6 +9,7 @@ import { renderViewFile, type ViewRow } from '../core/session/view-rows.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import { replaceFile } from '../io/json-file.js';
 import type { Link } from './link.js';
+import { notWritable } from './not-writable.js';
 
 const CHANGE_MS = 1000;
 const RENEW_MS = 2000;
@@ -60,11 +61,10 @@ export class ViewFile {
       await replaceFile(path, renderViewFile(rows, bootId, wall));
     } catch (error) {
       const reason = (error as Error).message;
-      log.write(WATCHDOG_MESSAGES.notWritable, {
-        file: path,
-        reason,
-        consequence: 'The view pgx_stat_watchdog is empty',
-      });
+      log.write(
+        WATCHDOG_MESSAGES.notWritable,
+        notWritable(path, reason, 'The view pgx_stat_watchdog is empty'),
+      );
     }
     this.#dueAt = Number.POSITIVE_INFINITY;
     if (rows.length > 0) this.#within(RENEW_MS);

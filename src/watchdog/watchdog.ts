@@ -12,6 +12,7 @@ import type { Clock, TimerHandle } from '../core/time.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
+import type { StopReason } from '../io/stop-reason.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { InstanceMonitor } from './instance-monitor.js';
 import type { Link } from './link.js';
@@ -20,7 +21,6 @@ import { type Memory, MemoryFile } from './memory.js';
 import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
-import type { StopReason, StopSignal } from './stop-reason.js';
 import { type LostLink, Terminator } from './terminator.js';
 import { ViewFile } from './view-file.js';
 
@@ -69,6 +69,7 @@ export class Watchdog {
   #reloading: Promise<void> = Promise.resolve();
   #retry: TimerHandle | undefined;
   #statusTimer: TimerHandle | undefined;
+  #statusTold = '';
 
   constructor(options: WatchdogOptions) {
     const { directory, clock, log, settings } = options;
@@ -163,8 +164,22 @@ export class Watchdog {
     return this.#reloading;
   }
 
+  /** Settings that could not be read are tried again; until that works nothing has changed and nothing is said. */
+  #readAgain(): Promise<void> {
+    this.#reloading = this.#reloading.then(async () => {
+      if (this.#stopping !== undefined || this.#settings.unreadable === undefined) return;
+      const next = await loadSettings(this.#options.directory);
+      if (next.unreadable === undefined) await this.#reload();
+      else {
+        this.#settings = { ...this.#settings, unreadable: next.unreadable };
+        this.#reportUnreadable();
+      }
+    });
+    return this.#reloading;
+  }
+
   /** Says goodbye and ends everything; resolves when that is done. */
-  stop(signal: StopSignal, reason: StopReason): Promise<void> {
+  stop(signal: string, reason: StopReason): Promise<void> {
     this.#stopping ??= this.#stop(signal, reason);
     return this.#stopping;
   }
@@ -183,6 +198,9 @@ export class Watchdog {
       maxLinks: this.#maxLinks,
       attributes: this.#monitor.attributes,
       changedAt: this.#changedAt,
+      postmaster: this.#monitor.postmaster,
+      rights: this.#rights.rights,
+      connected: this.#monitor.connections.get('terminator') !== undefined,
       links: [...this.#links.up],
       isAllowed: (address) => this.#links.isAllowed(address),
       terminator: this.terminator,
@@ -271,12 +289,12 @@ export class Watchdog {
     this.#retry?.cancel();
     if (unreadable === undefined) return;
     log.write(WATCHDOG_MESSAGES.settingsUnreadable, { ...unreadable, directory: directory.path });
-    this.#retry = clock.setTimer(SETTINGS_RETRY_MS, () => void this.reload());
+    this.#retry = clock.setTimer(SETTINGS_RETRY_MS, () => void this.#readAgain());
   }
 
-  async #stop(signal: StopSignal, reason: StopReason): Promise<void> {
+  async #stop(signal: string, reason: StopReason): Promise<void> {
     const { log, notifier, clock } = this.#options;
-    notifier.stopping();
+    notifier.stopping(GOODBYES[reason]);
     log.write(WATCHDOG_MESSAGES.stopping, { signal, reason });
     this.#retry?.cancel();
     this.#statusTimer?.cancel();
@@ -337,13 +355,21 @@ export class Watchdog {
   #statusSoon(): void {
     this.#statusTimer ??= this.#options.clock.setTimer(STATUS_INTERVAL_MS, () => {
       this.#statusTimer = undefined;
-      if (this.#stopping === undefined) this.#options.notifier.status(this.#statusText());
+      const text = this.#statusText();
+      if (this.#stopping !== undefined || text === this.#statusTold) return;
+      this.#statusTold = text;
+      this.#options.notifier.status(text);
     });
   }
 
   #statusText(): string {
     const { attributes } = this.#monitor;
-    return `instance ${attributes.state} (${describeInstance(attributes)}); heartbeat links: ${this.#links.up.size}`;
+    return [
+      `instance ${attributes.state} (${describeInstance(attributes)})`,
+      ...(this.#listener === undefined ? ['heartbeat port closed'] : []),
+      ...(this.terminator.paused ? ['terminator paused'] : []),
+      `heartbeat links: ${this.#links.up.size}`,
+    ].join('; ');
   }
 
   #ping(): void {

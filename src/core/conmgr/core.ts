@@ -17,7 +17,8 @@ import { type LinkEffect, type LinkEvent, type LinkIdentity, linkWakeAt } from '
 import { stepLink } from '../link/link-table.js';
 import type { Ask } from '../protocol/ask.js';
 import type { InstanceAttributes } from '../protocol/attributes.js';
-import type { Candidate } from '../protocol/first-phase.js';
+import type { ByeKind, Candidate } from '../protocol/first-phase.js';
+import type { GoodbyeReason } from '../protocol/messages.js';
 import { type MonotonicMs, NEVER } from '../time.js';
 import { CONFLICT, SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
@@ -33,8 +34,15 @@ export interface ConmgrCoreOptions {
   readonly random: () => number;
 }
 
-/** restart: BYE(restart) and goodbye restarting, otherwise as fast. */
-export type CoreStopMode = 'smart' | 'fast' | 'restart';
+/** restart: BYE(restart) and goodbye restarting, otherwise as fast. hostShutdown: as fast, but the watchdogs hear why. */
+export type CoreStopMode = 'smart' | 'fast' | 'restart' | 'hostShutdown';
+
+/** What is said at the end: the goodbye to the watchdogs, the bye to the applications, and the words. */
+const ENDINGS = {
+  stop: { bye: 'stop', text: 'conmgr was stopped by administrator command' },
+  restart: { bye: 'restart', text: 'conmgr is restarting' },
+  hostShutdown: { bye: 'stop', text: 'the host of conmgr is shutting down' },
+} as const satisfies Partial<Record<GoodbyeReason, { readonly bye: ByeKind; readonly text: string }>>;
 
 export class ConmgrCore {
   readonly #set: InstanceSet;
@@ -217,7 +225,8 @@ export class ConmgrCore {
         this.#stopping = 'smart';
         this.#out.log('waitingForSessions', { sessions: this.sessions.size });
       }
-    } else if (this.#stopping !== 'ending') this.#end(mode === 'restart' ? 'restart' : 'stop', now);
+    } else if (this.#stopping !== 'ending')
+      this.#end(mode === 'restart' || mode === 'hostShutdown' ? mode : 'stop', now);
     return this.#finish(now);
   }
 
@@ -454,11 +463,11 @@ export class ConmgrCore {
     }
   }
 
-  #end(kind: 'stop' | 'restart', now: MonotonicMs): void {
+  #end(kind: keyof typeof ENDINGS, now: MonotonicMs): void {
     this.#stopping = 'ending';
     const graceMs = kind === 'restart' ? this.#set.graceMs() : 0;
-    const text = kind === 'restart' ? 'conmgr is restarting' : 'conmgr was stopped by administrator command';
-    this.#desk.dismissAll(kind, graceMs, text);
+    const { bye, text } = ENDINGS[kind];
+    this.#desk.dismissAll(bye, graceMs, text);
     for (const instance of this.#set.tracked) {
       this.#stepLink(instance, { type: 'stop', reason: kind, retryAfterMs: graceMs }, now);
     }

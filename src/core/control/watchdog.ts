@@ -4,6 +4,7 @@
  *
  * The socket is 0600 in pg_stat_tmp of the data directory, so only the owner of the instance and root can connect.
  */
+import type { TerminatorException } from '../terminator/exceptions.js';
 import type { WouldEnd } from '../terminator/pass.js';
 import { type ControlError, readRequestLine } from './protocol.js';
 
@@ -69,6 +70,8 @@ export interface WatchdogStatus {
     readonly excludeReplication: boolean;
     /** Sessions ended since the start. */
     readonly ended: number;
+    /** What it does not or may not end. */
+    readonly exceptions: readonly TerminatorException[];
   };
   /** What the watchdog's role may not do, and other findings that wait for an administrator. */
   readonly findings: readonly string[];
@@ -76,6 +79,13 @@ export interface WatchdogStatus {
 
 export interface WatchedInstance {
   readonly state: string;
+  readonly role: 'primary' | 'standby' | 'unknown';
+  /** Of the postmaster that runs, or ran last; 0 = none known. */
+  readonly postmasterPid: number;
+  /** On which it listens, or listened last; 0 = not known. */
+  readonly port: number;
+  /** '' = none or not known. */
+  readonly socketDirectory: string;
   /** Names of the attribute bits. */
   readonly attributes: readonly string[];
   readonly timeline: number;

@@ -37,8 +37,10 @@ function head(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset): st
       ['Process', `PID ${pid}, ${status.state} for ${formatSpan(now - status.startedAt)}, ${software}`],
       ['Port', port],
       ['Instance', instanceCell(status)],
+      ['Server', serverCell(status)],
       ['Changed', formatMoment(status.instance.changedAt, now, zone)],
       ['Terminator', terminator.paused ? paused : active],
+      ['Not ended', exceptionsCell(status)],
       ['Links', `${status.links.length} of ${status.maxLinks}`],
       ...(findings === '' ? [] : [['Findings', { text: findings, style: 'warning' }] as const]),
     ],
@@ -46,15 +48,27 @@ function head(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset): st
   );
 }
 
+function serverCell({ instance }: WatchdogStatus): Cell {
+  const { postmasterPid, port, socketDirectory } = instance;
+  if (port === 0) return 'not known: it has not run since the watchdog started';
+  const where = socketDirectory === '' ? '' : `, socket in ${socketDirectory}`;
+  return `port ${port}${where}, postmaster PID ${postmasterPid}`;
+}
+
+/** Stands out where an administrator is waited for. */
+function exceptionsCell({ terminator: { exceptions } }: WatchdogStatus): Cell {
+  const style = exceptions.some(({ wrong }) => wrong) ? 'warning' : undefined;
+  return { text: exceptions.map(({ text }) => text).join('\n'), style };
+}
+
 /** What is out of the ordinary stands out. */
 const INSTANCE_STYLE: Readonly<Record<string, Style | undefined>> = { up: undefined, down: 'bad' };
 
 function instanceCell({ instance }: WatchdogStatus): Cell {
-  const { state, attributes, timeline, position, serverVersionNum, text } = instance;
-  const role = ['primary', 'standby'].find((name) => attributes.includes(name));
+  const { state, role, attributes, timeline, position, serverVersionNum, text } = instance;
   const known = [
     state,
-    ...(role === undefined ? [] : [role]),
+    ...(role === 'unknown' ? [] : [role]),
     ...(attributes.includes('accepting') ? [] : ['takes no connections']),
     ...(attributes.includes('full') ? ['all connections taken'] : []),
     ...(attributes.includes('readOnlyByDefault') ? ['read-only by default'] : []),

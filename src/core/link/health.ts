@@ -91,6 +91,8 @@ export type HealthState = MachineState<HealthPhase, HealthData>;
 
 /** How long the postmaster has to answer once the link has closed. */
 export const CHECK_TIMEOUT_MS = 1000;
+/** While it has, the process looks this often whether it was itself asleep: what it slept is not the postmaster's. */
+export const CHECK_TICK_MS = CHECK_TIMEOUT_MS / 4;
 /** How often a host that is shutting down is asked whether its postmaster still answers. */
 export const LEAVING_PROBE_MS = 250;
 
@@ -159,7 +161,14 @@ function probe(data: HealthData, timeoutMs: number, everyMs: number, now: Monoto
 
 function check(data: HealthData, downReason: DownReason, reason: string, now: MonotonicMs): HealthOutcome {
   return {
-    data: { ...quiet(data), phaseEndsAt: now + CHECK_TIMEOUT_MS, probing: true, reason, downReason },
+    data: {
+      ...quiet(data),
+      phaseEndsAt: now + CHECK_TIMEOUT_MS,
+      nextProbeAt: now + CHECK_TICK_MS,
+      probing: true,
+      reason,
+      downReason,
+    },
     effects: [{ do: 'probe', timeoutMs: CHECK_TIMEOUT_MS }],
   };
 }
@@ -181,6 +190,11 @@ function lateMs(data: HealthData, now: MonotonicMs): number {
   return now - Math.min(data.phaseEndsAt, data.nextProbeAt, data.silentAt);
 }
 
+/** Whether the process slept through a part of the check, of which it has not taken notice before. */
+function sleptInCheck(data: HealthData, now: MonotonicMs): boolean {
+  return !data.doubted && lateMs(data, now) > CHECK_TICK_MS;
+}
+
 /** A process that was itself late has not asked in time either: it asks now, and the postmaster gets a second. */
 function askAgain(data: HealthData, now: MonotonicMs): HealthOutcome {
   const until = now + CHECK_TIMEOUT_MS;
@@ -190,7 +204,7 @@ function askAgain(data: HealthData, now: MonotonicMs): HealthOutcome {
       ...data,
       doubted: true,
       probing: true,
-      nextProbeAt: checking ? NEVER : now + data.settings.intervalMs,
+      nextProbeAt: now + (checking ? CHECK_TICK_MS : data.settings.intervalMs),
       silentAt: checking ? NEVER : Math.max(data.silentAt, until),
       phaseEndsAt: checking ? until : data.phaseEndsAt,
     },
@@ -336,6 +350,14 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
   row({
     from: ['checking'],
     on: 'probed',
+    to: 'same',
+    why: 'A process that slept while the postmaster was asked has not waited for the answer: it asks again, once.',
+    when: (data, _event, now) => sleptInCheck(data, now),
+    act: (data, _event, now) => askAgain(data, now),
+  }),
+  row({
+    from: ['checking'],
+    on: 'probed',
     to: 'lost',
     why: 'Neither watchdog nor postmaster answers.',
     act: (data, { text }) => lost(data, data.downReason, `${data.reason}; ${text}`),
@@ -345,8 +367,7 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
     on: 'woke',
     to: 'same',
     why: 'A process that was itself late has perhaps not read the answer: it doubts itself first and asks again, once.',
-    when: (data, _event, now) =>
-      now >= data.phaseEndsAt && !data.doubted && lateMs(data, now) > CHECK_TIMEOUT_MS / 4,
+    when: (data, _event, now) => sleptInCheck(data, now),
     act: (data, _event, now) => askAgain(data, now),
   }),
   row({
@@ -356,6 +377,14 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
     why: 'The postmaster did not answer within a second.',
     when: (data, _event, now) => now >= data.phaseEndsAt,
     act: (data) => lost(data, data.downReason, `${data.reason}; postmaster did not answer`),
+  }),
+  row({
+    from: ['checking'],
+    on: 'woke',
+    to: 'same',
+    why: 'The second is looked at in quarters, so that a process that slept through a part of it notices.',
+    when: (data, _event, now) => now >= data.nextProbeAt,
+    act: (data, _event, now) => ({ data: { ...data, nextProbeAt: now + CHECK_TICK_MS } }),
   }),
   row({
     from: watched,

@@ -41,7 +41,7 @@ export const CONMGR_MESSAGES = {
     code: 'CM1204',
     level: 'FATAL',
     text: 'cannot use directory "{directory}": {reason}',
-    hint: 'The directory must exist and be readable, writable and searchable by the user that runs conmgr; "cm_ctl init -D {directory}" makes one.',
+    hint: 'The directory must exist and be readable, writable and searchable by the user that runs conmgr; "cm_ctl init -D {directory}" makes one, "cm_ctl register -D {directory} -U OWNER" makes its systemd unit run as the owner.',
     cause:
       'The directory given with -D does not exist, is not a directory, or its permissions keep this user out.',
     cure: 'Create it with cm_ctl init, or correct its owner and permissions.',
@@ -52,7 +52,7 @@ export const CONMGR_MESSAGES = {
     code: 'CM1205',
     level: 'FATAL',
     text: 'could not read configuration file "{file}": {reason}',
-    hint: '"cm_ctl init -D DIRECTORY" writes a commented one.',
+    hint: '"cm_ctl init -D DIRECTORY" writes a commented one into a new directory.',
     cause: 'The file is missing, cannot be read by this user, is no regular file, or is too large.',
     cure: 'Create it or correct its permissions.',
     exit: 78,
@@ -121,6 +121,17 @@ export const CONMGR_MESSAGES = {
     cause:
       'Whoever can change conmgr.conf decides where applications connect to and send their passwords. The file or its directory has a mode that lets everybody do so.',
     cure: 'Take the right to write from other users, as the hint says.',
+    everyMs: 0,
+  },
+  foreignDirectory: {
+    code: 'CM1216',
+    level: 'FATAL',
+    text: 'directory "{directory}" belongs to user {owner}, but conmgr runs as user {user}',
+    hint: '{hint}',
+    cause:
+      'conmgr must read, write and search its directory, and permissions keep the user out as whom it was started.',
+    cure: 'Run it as the owner: "cm_ctl register -D DIRECTORY -U OWNER" says so to the systemd unit. Or give the directory to the user.',
+    exit: 78,
     everyMs: 0,
   },
   linkUp: {

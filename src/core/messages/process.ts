@@ -77,7 +77,7 @@ export const PROCESS_MESSAGES = {
     level: 'FATAL',
     text: 'limit of {limit} open files is too low: at least {needed} are needed',
     detail: '9 + 2 x {instances} instances + max_connections of {maxConnections} = {needed}.',
-    hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}"; without systemd: ulimit -n {needed}.',
+    hint: 'Raise it with: cm_ctl register --write-limits -D {directory}; or systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}"; without systemd: ulimit -n {needed}.',
     cause:
       'Every instance and every application connection takes descriptors; RLIMIT_NOFILE of the process does not allow as many as the configuration asks for.',
     cure: 'Raise LimitNOFILE= in a drop-in of the unit, or lower max_connections.',
@@ -96,7 +96,7 @@ export const PROCESS_MESSAGES = {
     level: 'WARNING',
     text: 'limit of {limit} open files allows {allowed} heartbeat connections instead of {wanted}',
     detail: 'The watchdog needs 50 descriptors and one for each heartbeat connection.',
-    hint: 'Raise LimitNOFILE= to {needed} in a drop-in: systemctl edit {unit}',
+    hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}".',
     cause:
       'watchdog.max_heartbeat_connections is higher than what RLIMIT_NOFILE of the watchdog allows. It runs on with the lower number.',
     cure: 'Raise LimitNOFILE= in a drop-in of the unit, or lower watchdog.max_heartbeat_connections.',

@@ -38,7 +38,15 @@ class SinkSocket extends Duplex {
     return found;
   }
 
+  /** What the kernel was asked for; undefined: nothing. */
+  keptAlive: { readonly on: boolean; readonly delayMs: number } | undefined;
+
   setNoDelay(): this {
+    return this;
+  }
+
+  setKeepAlive(on: boolean, delayMs: number): this {
+    this.keptAlive = { on, delayMs };
     return this;
   }
 
@@ -77,6 +85,7 @@ describe('messages to many applications', () => {
     const port = new AppPort({
       clock: systemClock,
       allowed: () => ({ connections: applications, limit: applications }),
+      silentAfterMs: () => 20_000,
       events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
     });
     const sockets = Array.from({ length: applications }, () => new SinkSocket());
@@ -124,6 +133,7 @@ describe('a stranger', () => {
           const port = new AppPort({
             clock: backgroundClock,
             allowed: () => ({ connections: 10, limit: 10 }),
+            silentAfterMs: () => 20_000,
             events: {
               asked: () => {},
               bound: () => {},
@@ -138,6 +148,40 @@ describe('a stranger', () => {
         keys.add(rateLimitKey(CONMGR_MESSAGES.badClient, params));
       }
       assert.equal(keys.size, 1, address);
+    }
+  });
+});
+
+describe('an application on another host', () => {
+  function accepted(address: string, silentAfterMs: number): SinkSocket {
+    const port = new AppPort({
+      clock: backgroundClock,
+      allowed: () => ({ connections: 10, limit: 10 }),
+      silentAfterMs: () => silentAfterMs,
+      events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
+    });
+    const socket = new SinkSocket(address);
+    port.accept(socket as unknown as Socket);
+    socket.destroy();
+    return socket;
+  }
+
+  it('is asked by TCP for a sign of life, and counts as gone after heartbeat_timeout in all', () => {
+    for (const address of ['192.0.2.7', '::ffff:192.0.2.7', '2001:db8::7']) {
+      // Ten questions, a second apart, follow the delay.
+      assert.deepEqual(accepted(address, 20_000).keptAlive, { on: true, delayMs: 10_000 }, address);
+    }
+  });
+
+  it('is never asked before a second of silence', () => {
+    for (const silentAfterMs of [50, 3000, 11_000]) {
+      assert.deepEqual(accepted('192.0.2.7', silentAfterMs).keptAlive, { on: true, delayMs: 1000 });
+    }
+  });
+
+  it('is told from one on this host, which needs no questions', () => {
+    for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) {
+      assert.equal(accepted(address, 20_000).keptAlive, undefined, address);
     }
   });
 });

@@ -35,6 +35,10 @@ const STATUS: WatchdogStatus = {
   maxLinks: 100,
   instance: {
     state: 'up',
+    role: 'primary',
+    postmasterPid: 77,
+    port: 5433,
+    socketDirectory: '/run/postgresql',
     attributes: ['accepting', 'primary'],
     timeline: 3,
     position: '16/B374D848',
@@ -72,7 +76,16 @@ const STATUS: WatchdogStatus = {
       waiting: 0,
     },
   ],
-  terminator: { on: 'any', paused: false, excludeReplication: true, ended: 12 },
+  terminator: {
+    on: 'any',
+    paused: false,
+    excludeReplication: true,
+    ended: 12,
+    exceptions: [
+      { kind: 'superusers', text: 'sessions of superusers: role "w" is none', wrong: false },
+      { kind: 'replication', text: 'replication connections', wrong: false },
+    ],
+  },
   findings: [],
 };
 
@@ -88,6 +101,11 @@ describe('cm_ctl watchdog status', () => {
       /^Directory: {4}\/srv\/pg\nProcess: {6}PID 99, running for 1 min 30 s, conmgr-watchdog 1.2.3\n/,
     );
     assert.match(head, /^Instance: {5}up, primary, timeline 3, 16\/B374D848, PostgreSQL 17.10$/m);
+    assert.match(head, /^Server: {7}port 5433, socket in \/run\/postgresql, postmaster PID 77$/m);
+    assert.match(
+      head,
+      /^Not ended: {4}sessions of superusers: role "w" is none\n {14}replication connections$/m,
+    );
     assert.match(head, /^Terminator: {3}terminate_on = any, 12 sessions ended so far$/m);
     assert.match(tables[0] ?? '', /^192.0.2.9 {2}app1:\/srv\/app {6}10 s {6}20 s {3}0.3 s {2}0.40 ms /m);
     assert.match(tables[1] ?? '', /^192.0.2.8 .* closed {2}grace, due in 8.0 s .* connection reset$/m);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseWatchdogArguments } from '../../../src/watchdog/arguments.js';
-import { stopReason } from '../../../src/watchdog/stop-reason.js';
 
 describe('arguments of conmgr-watchdog', () => {
   it('the data directory comes from -D, joined or not, or from PGDATA', () => {
@@ -38,22 +37,7 @@ describe('arguments of conmgr-watchdog', () => {
     assert.equal(problem(['--port=1']), 'unknown argument "--port=1"');
     assert.equal(problem(['-D']), 'option -D needs a directory');
     assert.equal(problem(['--unit']), 'option --unit needs an instance name');
+    assert.equal(problem(['--user', '--unit', '15-main']), 'unknown argument "--user"');
     assert.match(problem([], { PGDATA: '' }), /no data directory given/);
-  });
-});
-
-describe('the reason of a stop', () => {
-  const reasons = (intent: 'restart' | 'hostShutdown' | 'unknown') =>
-    Promise.all(
-      (['SIGTERM', 'SIGINT', 'SIGUSR2'] as const).map((signal) => stopReason(signal, async () => intent)),
-    );
-
-  it('SIGTERM and SIGINT are a stop, SIGUSR2 announces a restart', async () => {
-    assert.deepEqual(await reasons('unknown'), ['stop', 'stop', 'restart']);
-  });
-
-  it('SIGTERM is what the service manager intends', async () => {
-    assert.deepEqual(await reasons('restart'), ['restart', 'stop', 'restart']);
-    assert.deepEqual(await reasons('hostShutdown'), ['hostShutdown', 'stop', 'restart']);
   });
 });

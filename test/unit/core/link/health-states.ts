@@ -49,6 +49,9 @@ export const STATES = {
   monitored: MONITORED,
   down: drive(MONITORED, [100, { type: 'instanceDown', text: 'stopped' }]).state,
   checking: drive(MONITORED, [100, linkLost('closed')]).state,
+  // The process was awake all the time.
+  'checking, nearly over': drive(MONITORED, [100, linkLost('closed')], [350, WOKE], [600, WOKE], [850, WOKE])
+    .state,
   grace: drive(MONITORED, [100, goodbyeOf('restart', 2500)]).state,
   'grace, nearly over': drive(
     MONITORED,
@@ -89,6 +92,7 @@ export const EVENTS: Readonly<Record<string, readonly [now: MonotonicMs, event: 
   'instance down': [200, { type: 'instanceDown', text: 'stopped' }],
   'probe answered': [200, probed(true)],
   'probe unanswered': [200, probed(false)],
+  'probe unanswered after 1 s': [1100, probed(false)],
   'woken early': [150, WOKE],
   'woken after 250 ms': [350, WOKE],
   'woken after 1 s': [1100, WOKE],

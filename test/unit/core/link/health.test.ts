@@ -76,6 +76,14 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
     ...BACK,
     'probe answered': ['unmonitored', 'reportUnmonitored'],
     'probe unanswered': ['lost', 'drop sessions: link closed', 'report lost: reset; refused'],
+    'probe unanswered after 1 s': CHECK,
+    ...each(AFTER_A_SECOND, CHECK),
+  },
+  'checking, nearly over': {
+    ...BACK,
+    'probe answered': ['unmonitored', 'reportUnmonitored'],
+    'probe unanswered': ['lost', 'drop sessions: link closed', 'report lost: reset; refused'],
+    'probe unanswered after 1 s': ['lost', 'drop sessions: link closed', 'report lost: reset; refused'],
     'woken after 1 s': [
       'lost',
       'drop sessions: link closed',
@@ -99,10 +107,12 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
   leaving: {
     ...BACK,
     'probe unanswered': ['lost', 'drop sessions: instance shutting down', 'report lost: bye'],
+    'probe unanswered after 1 s': ['lost', 'drop sessions: instance shutting down', 'report lost: bye'],
   },
   'leaving, answered': {
     ...BACK,
     'probe unanswered': ['lost', 'drop sessions: instance shutting down', 'report lost: bye'],
+    'probe unanswered after 1 s': ['lost', 'drop sessions: instance shutting down', 'report lost: bye'],
     ...each(['woken after 250 ms', ...AFTER_A_SECOND], ['leaving', PROBE]),
   },
   lost: BACK,
@@ -245,6 +255,21 @@ describe('a process that was itself late, while the link is not up', () => {
     const { state } = drive(STATES.unmonitored, [9000, WOKE], [9010, probed(true)]);
     assert.equal(state.data.silentAt, 9010 + SETTINGS.timeoutMs);
     assert.deepEqual(stepHealth(state, WOKE, 20_000).effects.map(inWords), [PROBE]);
+  });
+
+  it('checking: who slept through a part of the second does not count it, also where no deadline passed meanwhile', () => {
+    // Asleep from the beginning until shortly before the end, and awake to be told that there was no answer.
+    const { state, effects } = drive(STATES.checking, [1050, WOKE]);
+    assert.deepEqual(effects.map(inWords), [PROBE]);
+    assert.equal(stepHealth(state, WOKE, 1100).state.phase, 'checking');
+    assert.equal(stepHealth(state, probed(true), 1200).state.phase, 'unmonitored');
+    assert.equal(drive(state, [1300, WOKE], [1550, WOKE], [1800, WOKE], [2050, WOKE]).state.phase, 'lost');
+    // The time-out of the probe itself may be heard first.
+    assert.deepEqual(drive(STATES.checking, [1101, probed(false)]).effects.map(inWords), [PROBE]);
+  });
+
+  it('checking: the process looks at itself four times a second', () => {
+    assert.equal(healthWakeAt(STATES.checking), 100 + CHECK_TIMEOUT_MS / 4);
   });
 
   it('checking: an answer that may lie unread is not taken for none', () => {
