@@ -4,7 +4,8 @@
  *
  *     node packaging/run-ts.mjs packaging/packages/build.ts deb|rpm
  *
- * Environment: REVISION (of the package, default 1), SOURCE_DATE_EPOCH.
+ * Environment: REVISION (of the package, default 1), PACKAGES (where they go, default dist/packages, which then has no
+ * others of the kind), SOURCE_DATE_EPOCH.
  */
 import {
   copyFileSync,
@@ -17,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { root } from '../bundles.mjs';
 import { deb } from './deb.js';
 import type { Format, Trees } from './format.js';
@@ -27,6 +28,7 @@ import { rpm } from './rpm.js';
 import { splitTree } from './split-tree.js';
 
 const FORMATS: Readonly<Record<string, Format>> = { deb, rpm };
+const OUTPUT = join(root, 'dist/packages');
 const LIST = 'packaging/packages/conmgr-watchdog.files';
 
 /** A package runs on the Node.js it depends on, whatever stands before it in somebody's PATH. */
@@ -54,6 +56,13 @@ function installedTrees(format: Format, work: string): Trees {
   return trees;
 }
 
+/** What an earlier build has left there, of another version or revision. */
+function removeOthers(kind: string, made: readonly string[]): void {
+  for (const name of readdirSync(OUTPUT)) {
+    if (name.endsWith(`.${kind}`) && !made.includes(name)) rmSync(join(OUTPUT, name));
+  }
+}
+
 function build(name: string): void {
   const format = FORMATS[name];
   if (format === undefined) throw new Error(`no packages of the kind "${name}"`);
@@ -63,18 +72,24 @@ function build(name: string): void {
   }
   process.umask(0o022);
   const release = releaseOf(root, process.env);
-  const work = mkdtempSync(join(tmpdir(), 'conmgr-packages-'));
+  // Blanks in the names of its directories are too much for rpmbuild.
+  const work = mkdtempSync(join(/\s/.test(tmpdir()) ? '/tmp' : tmpdir(), 'conmgr-packages-'));
   try {
     const made = format.build({ root, work, release, trees: installedTrees(format, work) });
-    const goal = join(root, 'dist/packages');
+    const goal = resolve(process.env['PACKAGES'] || OUTPUT);
     mkdirSync(goal, { recursive: true });
     for (const path of made) {
       const place = join(goal, basename(path));
       // Moved into place, so that who reads meanwhile sees whole packages only.
       copyFileSync(path, `${place}.${process.pid}`);
       renameSync(`${place}.${process.pid}`, place);
-      console.log(`dist/packages/${basename(path)}`);
+      console.log(relative(root, place).startsWith('..') ? place : relative(root, place));
     }
+    if (goal === OUTPUT)
+      removeOthers(
+        name,
+        made.map((path) => basename(path)),
+      );
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
