@@ -21,6 +21,11 @@ function valuesOf({ value, choices }: OptionSpec): string {
       return 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$word")';
     case 'FILE':
       return 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")';
+    case 'USER':
+      return 'COMPREPLY=($(compgen -u -- "$word"))';
+    case 'NAME':
+      // The places of named directories (docs/decisions/0021-cm_ctl-and-systemd.md).
+      return 'mapfile -t COMPREPLY < <(cd /var/lib/conmgr 2>&- && compgen -d -- "$word"; cd ~/.local/state/conmgr 2>&- && compgen -d -- "$word")';
     default:
       return ':';
   }

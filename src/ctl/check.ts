@@ -10,15 +10,17 @@ import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { openDirectory } from '../io/conmgr-directory.js';
-import { descriptorLimit } from '../io/limits.js';
 import type { Call } from './call.js';
 import { readConfiguration } from './configuration.js';
 import type { Output } from './output.js';
 import { tryInstance } from './probe-watchdog.js';
 import { realDirectory } from './real-directory.js';
+import { commandLine } from './registry.js';
+import { conmgrStartLimit, limitLine, type StartLimit } from './unit-limit.js';
 
-export async function runCheck({ world, directory }: Call): Promise<ExitStatus> {
-  const { output } = world;
+export async function runCheck(call: Call): Promise<ExitStatus> {
+  const { directory } = call;
+  const { output } = call.world;
   const real = await realDirectory(directory);
   await openDirectory(real).catch((error: Error) => {
     const params = { directory, reason: error.message };
@@ -30,7 +32,7 @@ export async function runCheck({ world, directory }: Call): Promise<ExitStatus> 
   const title = (text: string): string => paint(text, 'strong', colour);
   output.lines([title('Effective values'), renderEffective(effectiveValues(config, lines)).trimEnd(), '']);
   output.lines([title('File descriptors')]);
-  const enough = checkDescriptors(real, config, output);
+  const enough = checkDescriptors(real, config, await conmgrStartLimit(call, real), output);
   output.lines(['', title('Instances')]);
 
   const trials = await Promise.all(
@@ -48,25 +50,26 @@ export async function runCheck({ world, directory }: Call): Promise<ExitStatus> 
   return EXIT.failed;
 }
 
-/** The documented figure against the limit that a conmgr started from here would have. */
-function checkDescriptors(directory: string, config: ConmgrConfig, output: Output): boolean {
+/** The documented figure against the limit that a conmgr would have. */
+function checkDescriptors(
+  directory: string,
+  config: ConmgrConfig,
+  start: StartLimit,
+  output: Output,
+): boolean {
   const instances = config.instances.length;
   const { maxConnections } = config;
-  const { figure, formula } = conmgrDescriptors(instances, maxConnections);
-  // Node.js raises the soft limit to the hard one.
-  const { hard: limit } = descriptorLimit();
-  const verdict = limit >= figure ? 'enough' : 'too few';
-  output.lines([`needed: ${formula}`, `limit: ${limit}, ${verdict}`]);
-  if (limit < figure) {
-    const params = {
-      limit,
-      needed: figure,
-      instances,
-      maxConnections,
-      unit: 'conmgr@NAME.service',
-      directory,
-    };
-    output.report(PROCESS_MESSAGES.descriptorsTooFew, params);
+  const { figure: needed, formula } = conmgrDescriptors(instances, maxConnections);
+  const { limit, unit } = start;
+  output.lines([`needed: ${formula}`, limitLine(start, needed)]);
+  if (limit < needed) {
+    if (unit === undefined) {
+      const params = { limit, needed, instances, maxConnections, unit: 'conmgr@NAME.service', directory };
+      output.report(PROCESS_MESSAGES.descriptorsTooFew, params);
+    } else {
+      const command = commandLine('cm_ctl', 'register', '-D', directory, '--write-limits');
+      output.report(CTL_MESSAGES.unitLimitTooLow, { limit, unit, needed, formula, command });
+    }
     return false;
   }
   if (maxConnections === 0) {

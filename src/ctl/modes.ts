@@ -4,17 +4,23 @@ import type { Mode } from './call.js';
 import { runCheck } from './check.js';
 import { runInit } from './init.js';
 import { runList } from './list.js';
+import { runLogs } from './logs.js';
+import { runRegister } from './register.js';
 import { runReload } from './reload.js';
 import { runResolve, runResolveConflict } from './resolve.js';
 import { runRestart } from './restart.js';
 import { runStart } from './start.js';
 import { runStatus } from './status.js';
 import { runStop } from './stop.js';
+import { runUnregister } from './unregister.js';
 import { runWatchdogPause, runWatchdogResume, runWatchdogStatus, runWatchdogTerminate } from './watchdog.js';
 import { runWatchdogCheck } from './watchdog-check.js';
+import { runWatchdogRegister, runWatchdogUnregister } from './watchdog-register.js';
 
 const BASIC: readonly OptionName[] = ['directory', 'silent'];
-const WAITING: readonly OptionName[] = [...BASIC, 'timeout', 'wait', 'noWait'];
+/** Which manager is meant. */
+const MANAGED: readonly OptionName[] = [...BASIC, 'manager'];
+const WAITING: readonly OptionName[] = [...MANAGED, 'timeout', 'wait', 'noWait'];
 const STARTING: readonly OptionName[] = [...WAITING, 'complete', 'logFile'];
 
 /** In the order of --help. */
@@ -30,7 +36,7 @@ export const MODES: readonly Mode[] = [
   {
     name: 'check',
     operands: [],
-    options: BASIC,
+    options: MANAGED,
     directoryFrom: 'CMDATA',
     doc: 'check conmgr.conf, try every link once, start nothing',
     run: runCheck,
@@ -62,7 +68,7 @@ export const MODES: readonly Mode[] = [
   {
     name: 'reload',
     operands: [],
-    options: [...BASIC, 'forgetCluster'],
+    options: [...MANAGED, 'forgetCluster'],
     directoryFrom: 'CMDATA',
     doc: 'make conmgr read conmgr.conf again',
     run: runReload,
@@ -70,7 +76,7 @@ export const MODES: readonly Mode[] = [
   {
     name: 'status',
     operands: [],
-    options: [...BASIC, 'show', 'json', 'watch'],
+    options: [...MANAGED, 'show', 'json', 'watch'],
     directoryFrom: 'CMDATA',
     doc: 'show instances and applications',
     run: runStatus,
@@ -81,6 +87,32 @@ export const MODES: readonly Mode[] = [
     options: ['silent', 'json'],
     doc: 'show every conmgr of this host',
     run: runList,
+  },
+  {
+    name: 'logs',
+    operands: [],
+    options: ['directory', 'manager', 'follow', 'lines'],
+    directoryFrom: 'CMDATA',
+    doc: 'show what conmgr has logged: the journal of its unit, or its file',
+    run: runLogs,
+  },
+  {
+    name: 'register',
+    operands: [],
+    options: [...MANAGED, 'name', 'user', 'writeLimits'],
+    directoryFrom: 'CMDATA',
+    nameInstead: true,
+    doc: 'have systemd start it with the host; -N and -U make a new one',
+    run: (call) => runRegister(call),
+  },
+  {
+    name: 'unregister',
+    operands: [],
+    options: [...MANAGED, 'name'],
+    directoryFrom: 'CMDATA',
+    nameInstead: true,
+    doc: 'undo that; what runs goes on',
+    run: (call) => runUnregister(call),
   },
   {
     name: 'resolve',
@@ -113,6 +145,22 @@ export const MODES: readonly Mode[] = [
     directoryFrom: 'PGDATA',
     doc: 'check the settings of the watchdog in postgresql.conf',
     run: runWatchdogCheck,
+  },
+  {
+    name: 'watchdog register',
+    operands: [],
+    options: [...MANAGED, 'user'],
+    directoryFrom: 'PGDATA',
+    doc: 'have systemd start the watchdog with the host',
+    run: (call) => runWatchdogRegister(call),
+  },
+  {
+    name: 'watchdog unregister',
+    operands: [],
+    options: MANAGED,
+    directoryFrom: 'PGDATA',
+    doc: 'undo that; what runs goes on',
+    run: (call) => runWatchdogUnregister(call),
   },
   {
     name: 'watchdog pause',

@@ -18,6 +18,7 @@ import { descriptorLimit } from '../io/limits.js';
 import type { Call } from './call.js';
 import { dataDirectoryError } from './data-directory-error.js';
 import type { Output } from './output.js';
+import { limitLine, type StartLimit, watchdogStartLimit } from './unit-limit.js';
 
 /** Settings of PostgreSQL itself, with the defaults of its documentation. */
 const INSTANCE_SETTINGS = {
@@ -26,8 +27,9 @@ const INSTANCE_SETTINGS = {
   shared_preload_libraries: '',
 } as const;
 
-export async function runWatchdogCheck({ world, directory }: Call): Promise<ExitStatus> {
-  const { output } = world;
+export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
+  const { directory } = call;
+  const { output } = call.world;
   const opened = await openDataDirectory(directory);
   if ('problem' in opened) throw dataDirectoryError(directory, opened.problem);
   const raw = await readRaw(opened);
@@ -50,7 +52,7 @@ export async function runWatchdogCheck({ world, directory }: Call): Promise<Exit
   const figure = (name: keyof typeof INSTANCE_SETTINGS): number =>
     Number(raw.get(name) ?? INSTANCE_SETTINGS[name]);
   const links = config.maxHeartbeatConnections ?? figure('max_connections');
-  checkWatchdogDescriptors(links, output);
+  checkWatchdogDescriptors(links, await watchdogStartLimit(call, opened.path), output);
   await checkInstanceDescriptors(opened, figure('max_files_per_process'), links, output);
   if (wrong === 0) return EXIT.done;
   throw new MessageError(CTL_MESSAGES.watchdogSettingsWrong, { number: wrong });
@@ -78,13 +80,13 @@ function librariesIn(list: string): string[] {
   });
 }
 
-function checkWatchdogDescriptors(links: number, output: Output): void {
-  const { hard: limit } = descriptorLimit();
+function checkWatchdogDescriptors(links: number, start: StartLimit, output: Output): void {
+  const { limit, unit = 'conmgr-watchdog@NAME.service' } = start;
   const { figure, formula } = watchdogDescriptors(links);
-  output.lines([`watchdog needs: ${formula}`, `limit: ${limit}, ${limit >= figure ? 'enough' : 'too few'}`]);
+  output.lines([`watchdog needs: ${formula}`, limitLine(start, figure)]);
   if (limit >= figure) return;
   const allowed = heartbeatConnectionsAllowed(limit);
-  const params = { limit, allowed, wanted: links, needed: figure, unit: 'conmgr-watchdog@.service' };
+  const params = { limit, allowed, wanted: links, needed: figure, unit };
   output.report(PROCESS_MESSAGES.heartbeatLinksCapped, params);
 }
 

@@ -70,7 +70,8 @@ async function settingsCall(directory: DataDirectory): Promise<SettingsCall> {
     const control = first;
     first = false;
     try {
-      const { stdout } = await run(program, [...args, '-C', name], {
+      // With -C in front root may ask, too.
+      const { stdout } = await run(program, ['-C', name, ...args], {
         timeout: CALL_TIMEOUT_MS,
         env: { ...process.env, LC_ALL: 'C' },
       });

@@ -27,7 +27,10 @@ export interface ClusterPlaces {
   readonly programs: string;
 }
 
-const DEBIAN: ClusterPlaces = { configuration: '/etc/postgresql', programs: '/usr/lib/postgresql' };
+export const DEBIAN_CLUSTERS: ClusterPlaces = {
+  configuration: '/etc/postgresql',
+  programs: '/usr/lib/postgresql',
+};
 
 /** Directories of conmgr that are known by a name alone (`systemctl start conmgr@app1`). */
 export function namedDirectories(user: boolean, home = homedir()): string {
@@ -42,7 +45,7 @@ export function conmgrDirectory(given: GivenDirectory, home?: string): string {
 }
 
 /** The data directory of a watchdog. Rejects with MessageError. */
-export async function watchdogDirectory(given: GivenDirectory, places = DEBIAN): Promise<string> {
+export async function watchdogDirectory(given: GivenDirectory, places = DEBIAN_CLUSTERS): Promise<string> {
   if (given.by === 'path') return given.path;
   const meaning = meant(given.unit, watchdogUnit);
   return meaning.kind === 'cluster' ? clusterDirectory(meaning, places) : visible(meaning);
@@ -68,7 +71,8 @@ async function clusterDirectory(
   const configuration = join(places.configuration, version, cluster);
   const program = join(places.programs, version, 'bin/postgres');
   try {
-    const { stdout } = await run(program, ['-D', configuration, '-C', 'data_directory'], {
+    // With -C in front root may ask, too.
+    const { stdout } = await run(program, ['-C', 'data_directory', '-D', configuration], {
       timeout: CALL_TIMEOUT_MS,
       env: { ...process.env, LC_ALL: 'C' },
     });

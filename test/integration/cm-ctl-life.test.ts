@@ -77,7 +77,10 @@ describe('a conmgr under cm_ctl', () => {
     const { code, stdout, stderr } = await ctl('check');
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.match(stdout, /^heartbeat_interval = 100ms +# line \d+$/m);
-    assert.match(stdout, /^needed: 9 \+ 2 x 2 instances \+ 0 max_connections = 13\nlimit: \d+, enough$/m);
+    assert.match(
+      stdout,
+      /^needed: 9 \+ 2 x 2 instances \+ 0 max_connections = 13\nlimit of .+: \d+, enough$/m,
+    );
     assert.match(stdout, /^0 {2}127.0.0.1 +\d+ +answers +\d+ +welcome +up +primary +[\d.]+ ms /m);
     assert.match(stdout, /^1 {2}127.0.0.1 +\d+ +answers +\d+ +welcome +up +standby +[\d.]+ ms /m);
     for (const watchdog of watchdogs) {

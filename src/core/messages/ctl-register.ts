@@ -73,7 +73,8 @@ export const CTL_REGISTER_MESSAGES = {
     level: 'ERROR',
     text: 'could not reach the service manager of user "{user}"',
     hint: 'It runs while the user is logged in, and always after: loginctl enable-linger {user}',
-    cause: 'The user is not logged in by way of pam_systemd(8), as after su(1), or the host has no such managers.',
+    cause:
+      'The user is not logged in by way of pam_systemd(8), as after su(1), or the host has no such managers.',
     cure: 'Log in as this user, let the manager linger, or register with the service manager of the host as root.',
     exit: FAILED,
   },
@@ -82,7 +83,8 @@ export const CTL_REGISTER_MESSAGES = {
     level: 'ERROR',
     text: 'the service manager has no unit "{template}"',
     hint: 'Check your installation; "systemctl daemon-reload" makes systemd look again.',
-    cause: 'The package installs the unit; conmgr installed in another place needs it below /etc/systemd/system.',
+    cause:
+      'The package installs the unit; conmgr installed in another place needs it below /etc/systemd/system.',
     cure: 'Install the package again.',
     exit: FAILED,
   },
@@ -260,7 +262,8 @@ export const CTL_REGISTER_MESSAGES = {
     text: 'limit of {limit} open files of {unit} is too low: at least {needed} are needed',
     detail: '{formula}.',
     hint: 'Use: {command}',
-    cause: 'LimitNOFILE= of the unit does not allow as many descriptors as the configuration asks for, so conmgr would not start.',
+    cause:
+      'LimitNOFILE= of the unit does not allow as many descriptors as the configuration asks for, so conmgr would not start.',
     cure: 'Let cm_ctl write a drop-in with the figure, or lower max_connections.',
     exit: CONFIGURATION,
   },
