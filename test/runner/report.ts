@@ -13,6 +13,8 @@ interface FileReport {
   /** Name and error of each test that failed. */
   failures: string[];
   notRun: string[];
+  /** Tests whose time is worth a look. */
+  slow: string[];
   output: string;
   /** Suites and tests that have begun and not ended, outermost first. */
   readonly open: Set<string>;
@@ -37,6 +39,9 @@ interface TestError {
   readonly exitCode?: number | null;
   readonly signal?: string | null;
 }
+
+/** A test that takes longer is named. */
+const SLOW_MS = 15_000;
 
 const bundles = process.argv.slice(2);
 const titles = bundles.map(title);
@@ -65,6 +70,7 @@ function reportOf(file: string): FileReport {
     durationMs: 0,
     failures: [],
     notRun: [],
+    slow: [],
     output: '',
     open: new Set(),
   };
@@ -75,10 +81,11 @@ function reportOf(file: string): FileReport {
 /** Prints what is known of the file whose events have all been seen. */
 function close(file: string | undefined): void {
   if (file === undefined) return;
-  const { tests, durationMs, failures, notRun, output } = reportOf(file);
+  const { tests, durationMs, failures, notRun, slow, output } = reportOf(file);
   const mark = failures.length === 0 ? 'ok  ' : 'FAIL';
   console.log(`${mark} ${file} (${tests} tests, ${Math.round(durationMs)} ms)`);
   for (const line of notRun) console.log(`     not run: ${line}`);
+  for (const line of slow) console.log(`     slow: ${line}`);
   for (const failure of failures) console.log(indent(failure));
   if (failures.length > 0 && output.trim() !== '') {
     console.log(indent(`what ${file} printed:\n${output.trimEnd()}`));
@@ -110,6 +117,10 @@ function onResult(passed: boolean, data: EventData): void {
   if (details?.type !== 'suite' && !isFile) report.tests++;
   if (nesting === 0) report.durationMs += details?.duration_ms ?? 0;
   const fullName = isFile ? file : [...names.slice(0, nesting), name].join(' > ');
+  const durationMs = details?.duration_ms ?? 0;
+  if (details?.type !== 'suite' && !isFile && durationMs >= SLOW_MS) {
+    report.slow.push(`${fullName} (${(durationMs / 1000).toFixed(1)} s)`);
+  }
   if (data.skip) report.notRun.push(`${fullName}${typeof data.skip === 'string' ? ` (${data.skip})` : ''}`);
   if (passed) return;
   const error = details?.error as TestError | undefined;
