@@ -24,9 +24,10 @@ export async function runLogs(call: Call): Promise<ExitStatus> {
     }
     throw error;
   });
+  const running = await conmgrOf(directory);
   const manager = await world.managers.choose({
     directory,
-    pid: (await conmgrOf(directory))?.pid,
+    pid: running?.pid,
     toStart: false,
     wanted: options.manager,
     logFile: undefined,
@@ -37,7 +38,9 @@ export async function runLogs(call: Call): Promise<ExitStatus> {
     await assertReadable(directory, file);
     return handThrough(call, 'tail', tailWords(file, options), false);
   }
-  const question = { ...options, unit, user: manager.kind === 'user', pager: world.output.isTerminal };
+  const uid = running?.uid === world.uid ? undefined : running?.uid;
+  const of = manager.kind === 'user' ? ({ manager: 'user', uid } as const) : ({ manager: 'system' } as const);
+  const question = { ...options, unit, of, pager: world.output.isTerminal };
   return handThrough(call, 'journalctl', journalWords(question), question.pager && !options.follow);
 }
 

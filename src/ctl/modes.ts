@@ -93,7 +93,7 @@ export const MODES: readonly Mode[] = [
     operands: [],
     options: ['directory', 'manager', 'follow', 'lines'],
     directoryFrom: 'CMDATA',
-    doc: 'show what conmgr has logged: the journal of its unit, or its file',
+    doc: 'show what conmgr has logged; -f goes on',
     run: runLogs,
   },
   {
@@ -102,7 +102,7 @@ export const MODES: readonly Mode[] = [
     options: [...MANAGED, 'name', 'user', 'writeLimits'],
     directoryFrom: 'CMDATA',
     nameInstead: true,
-    doc: 'have systemd start it with the host; -N and -U make a new one',
+    doc: 'have systemd start it with the host; -N makes a new one',
     run: (call) => runRegister(call),
   },
   {

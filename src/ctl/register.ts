@@ -3,7 +3,7 @@ import { mkdir, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conmgrDescriptors, type DescriptorNeed } from '../core/config/descriptors.js';
 import { sampleConfig } from '../core/config/render.js';
-import { DROP_INS, limitsDropIn, serviceDropIn } from '../core/ctl/drop-in.js';
+import { DROP_INS, limitsDropIn, type Registrar, serviceDropIn } from '../core/ctl/drop-in.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { CONFIG_FILE, readConfigFile } from '../io/conmgr-directory.js';
@@ -24,6 +24,7 @@ import {
   type Registry,
   type RegistryPlaces,
   scopeOf,
+  usualScope,
 } from './registry.js';
 
 const TEMPLATE = 'conmgr@.service';
@@ -34,7 +35,7 @@ const TEMPLATE_USER = 'conmgr';
 export async function runRegister(call: Call, places?: RegistryPlaces): Promise<ExitStatus> {
   const { options } = call;
   if (options.name !== undefined) assertInstanceName(options.name);
-  const scope = scopeOf(call);
+  const scope = await scopeOf(call, () => usualScope(call));
   const question = {
     template: TEMPLATE,
     action: 'register an instance',
@@ -91,10 +92,14 @@ async function setUp(registry: Registry, registrant: Registrant): Promise<string
     done.push(`linked ${missingLink} to ${directory}`);
   }
   const user = registry.scope === 'user' || account.name === TEMPLATE_USER ? undefined : userWord(account);
-  const text = serviceDropIn('register', unit, { user, writable: linked ? [directory] : [] });
+  const text = serviceDropIn(registrarOf(registry, unit), { user, writable: linked ? [directory] : [] });
   const written = await registry.setDropIn(unit, DROP_INS.service, text);
   if (written !== '') await registry.reload();
   return [...done, written];
+}
+
+function registrarOf({ scope }: Registry, unit: string): Registrar {
+  return { mode: 'register', unit, scope };
 }
 
 /** A name that systemd may not take as one is given as a number (systemd.exec(5), User=). */
@@ -123,7 +128,7 @@ async function checkLimit(
   const { limit: usual } = await registry.look(TEMPLATE.replace('@', '@-'));
   const text =
     usual === undefined || usual < needed
-      ? limitsDropIn('register', unit, { figure: needed, formula })
+      ? limitsDropIn(registrarOf(registry, unit), { figure: needed, formula })
       : undefined;
   const done = await registry.setDropIn(unit, DROP_INS.limits, text);
   if (done === '') return [];

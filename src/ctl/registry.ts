@@ -4,7 +4,7 @@
  */
 import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { DROP_INS, type DropInName, isOwnDropIn } from '../core/ctl/drop-in.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
@@ -16,6 +16,7 @@ import { namedDirectories } from '../io/unit-directory.js';
 import { lookUpUser } from '../io/user-lookup.js';
 import type { Call } from './call.js';
 import { shellWord } from './init.js';
+import { pathOf } from './manager-of.js';
 import { refuseRoot } from './root.js';
 
 /** Where a manager keeps its things; tests have their own. */
@@ -31,8 +32,19 @@ export interface RegistryPlaces {
 }
 
 export function usualPlaces(scope: ManagerScope): RegistryPlaces {
-  const units = scope === 'system' ? '/etc/systemd/system' : join(homedir(), '.config/systemd/user');
-  return { units, named: namedDirectories(scope === 'user'), linger: '/var/lib/systemd/linger' };
+  const home = homeOfUser();
+  const units = scope === 'system' ? '/etc/systemd/system' : join(home, '.config/systemd/user');
+  return { units, named: namedDirectories(scope === 'user', home), linger: '/var/lib/systemd/linger' };
+}
+
+/** As the user's manager has it. HOME may be that of another user after sudo(8). */
+function homeOfUser(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    // A user without a line in passwd(5).
+    return homedir();
+  }
 }
 
 /** The one target that starts what is enabled on a host; the manager of a user has none of ours. */
@@ -158,13 +170,28 @@ export interface RegistryQuestion {
   readonly command: string;
 }
 
-/** Which manager the caller means, without asking it. Throws MessageError. */
-export function scopeOf({ world, options }: Call): ManagerScope {
+/**
+ * Which manager the caller means: --manager, that of the host for root, and what `usual` says for others. Rejects with
+ * MessageError.
+ */
+export async function scopeOf(
+  { world, options }: Call,
+  usual: () => Promise<ManagerScope>,
+): Promise<ManagerScope> {
   if (options.manager === 'none') throw new MessageError(CTL_MESSAGES.registerWithNone);
-  const scope = options.manager ?? (world.uid === 0 ? 'system' : 'user');
+  const scope = options.manager ?? (world.uid === 0 ? 'system' : await usual());
   // conmgr does not run as root, so the manager of root has nothing to run.
   if (scope === 'user') refuseRoot(world.uid);
   return scope;
+}
+
+/** That of the host has the directory already, or would start it (docs/decisions/0021-cm_ctl-and-systemd.md). */
+export async function usualScope({ world, options }: Call): Promise<ManagerScope> {
+  if (options.directory === undefined) return 'user';
+  const directory = await pathOf(options.directory);
+  const question = { directory, pid: undefined, wanted: undefined, logFile: undefined, toStart: false };
+  const manager = await world.managers.choose(question);
+  return manager.kind === 'system' ? 'system' : 'user';
 }
 
 /** Rejects with MessageError: there is none, it cannot be reached, has no such unit, or this user may not. */

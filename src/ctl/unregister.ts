@@ -17,6 +17,7 @@ import {
   type Registry,
   type RegistryPlaces,
   scopeOf,
+  usualScope,
 } from './registry.js';
 
 /** What is to be undone. */
@@ -37,7 +38,8 @@ export async function runUnregister(call: Call, places?: RegistryPlaces): Promis
     action: 'unregister an instance',
     command: asRoot(call, 'unregister', options.directory),
   };
-  const registry = await openRegistry(call, scopeOf(call), question, places);
+  const scope = await scopeOf(call, () => usualScope(call));
+  const registry = await openRegistry(call, scope, question, places);
   const { unit, directory, link } = await findRegistered(call, registry);
   const done = await takeAway(registry, unit);
   if (link !== undefined) {

@@ -1,6 +1,6 @@
 /** `cm_ctl watchdog register` and `unregister`: the watchdog of a data directory starts with the host, or no longer. */
 import { realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { WATCHDOG_FILES } from '../core/control/watchdog.js';
 import { DROP_INS, fitsUnitFile, serviceDropIn } from '../core/ctl/drop-in.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
@@ -11,11 +11,12 @@ import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { escapeUnitPath, isPrivateToServices } from '../core/unit-name.js';
 import { type DataDirectory, openDataDirectory } from '../io/data-directory.js';
 import type { ManagerScope } from '../io/systemctl.js';
-import { DEBIAN_CLUSTERS } from '../io/unit-directory.js';
+import { type ClusterPlaces, DEBIAN_CLUSTERS } from '../io/unit-directory.js';
 import { type Account, lookUpUser } from '../io/user-lookup.js';
 import { watchdogUnitsOf } from '../io/watchdog-units.js';
 import type { Call } from './call.js';
 import { dataDirectoryError } from './data-directory-error.js';
+import { pathOf } from './manager-of.js';
 import { userWord } from './register.js';
 import {
   asRoot,
@@ -36,9 +37,9 @@ const TEMPLATE_WRITABLE = ['/var/lib/postgresql', '/var/lib/pgsql'];
 export async function runWatchdogRegister(
   call: Call,
   places?: RegistryPlaces,
-  clusters = DEBIAN_CLUSTERS,
+  clusters: ClusterPlaces = DEBIAN_CLUSTERS,
 ): Promise<ExitStatus> {
-  const scope = scopeOf(call);
+  const scope = await scopeFor(call, clusters);
   const registry = await open(call, scope, 'register', places);
   const opened = await openDataDirectory(call.directory);
   if ('problem' in opened) throw dataDirectoryError(call.directory, opened.problem);
@@ -47,7 +48,8 @@ export async function runWatchdogRegister(
   const account = await accountFor(call, scope, opened);
   const unit = await unitToRegister(registry, await watchdogUnitsOf(path, clusters));
   const user = scope === 'user' || account.name === TEMPLATE_USER ? undefined : userWord(account);
-  const text = serviceDropIn('watchdog register', unit, { user, writable: await hidden(scope, unit, path) });
+  const registrar = { mode: 'watchdog register', unit, scope } as const;
+  const text = serviceDropIn(registrar, { user, writable: await hidden(scope, unit, path) });
   const written = await registry.setDropIn(unit, DROP_INS.service, text);
   if (written !== '') await registry.reload();
   const done = [written, await registry.enable(unit)].filter((line) => line !== '');
@@ -58,11 +60,11 @@ export async function runWatchdogRegister(
 export async function runWatchdogUnregister(
   call: Call,
   places?: RegistryPlaces,
-  clusters = DEBIAN_CLUSTERS,
+  clusters: ClusterPlaces = DEBIAN_CLUSTERS,
 ): Promise<ExitStatus> {
-  const registry = await open(call, scopeOf(call), 'unregister', places);
+  const registry = await open(call, await scopeFor(call, clusters), 'unregister', places);
   // It may be gone already.
-  const path = await realpath(call.directory).catch(() => resolve(call.directory));
+  const path = await pathOf(call.directory);
   for (const unit of await watchdogUnitsOf(path, clusters)) {
     if (!(await registry.knows(unit))) continue;
     const done = await takeAway(registry, unit);
@@ -88,6 +90,14 @@ function open(
     command: asRoot(call, `watchdog ${verb}`, call.directory),
   };
   return openRegistry(call, scope, question, places);
+}
+
+/** A cluster of Debian is started by the manager of the host, so its watchdog is, too. */
+function scopeFor(call: Call, clusters: ClusterPlaces): Promise<ManagerScope> {
+  return scopeOf(call, async () => {
+    const units = await watchdogUnitsOf(await pathOf(call.directory), clusters);
+    return units.length > 1 ? 'system' : 'user';
+  });
 }
 
 /** The one that is registered already, else the preferred one. */

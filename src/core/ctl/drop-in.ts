@@ -20,8 +20,15 @@ export interface ServiceSettings {
   readonly writable: readonly string[];
 }
 
-/** The mode of cm_ctl that writes a file; its counterpart removes it. */
-export type Registrar = 'register' | 'watchdog register';
+/** Who writes a file, and for which unit. */
+export interface Registrar {
+  /** The mode of cm_ctl; its counterpart removes the file. */
+  readonly mode: 'register' | 'watchdog register';
+  /** `conmgr@app1.service` */
+  readonly unit: string;
+  /** Of which service manager. */
+  readonly scope: 'system' | 'user';
+}
 
 /** By this line a file is known as cm_ctl's own. */
 const MARK = '# Written by "cm_ctl ';
@@ -31,12 +38,8 @@ export function isOwnDropIn(text: string): boolean {
   return text.startsWith(MARK);
 }
 
-/** Text of the first drop-in; undefined when the template's settings do. `unit` is the full name of the unit. */
-export function serviceDropIn(
-  registrar: Registrar,
-  unit: string,
-  { user, writable }: ServiceSettings,
-): string | undefined {
+/** Text of the first drop-in; undefined when the template's settings do. */
+export function serviceDropIn(registrar: Registrar, { user, writable }: ServiceSettings): string | undefined {
   const lines = [
     ...(user === undefined ? [] : [`User=${withoutSpecifiers(user)}`]),
     // The dash: a directory that is missing is told by the program, which finds clearer words.
@@ -44,23 +47,24 @@ export function serviceDropIn(
       ? []
       : [`ReadWritePaths=${writable.map((path) => listWord(`-${path}`)).join(' ')}`]),
   ];
-  return lines.length === 0 ? undefined : dropIn(registrar, unit, lines);
+  return lines.length === 0 ? undefined : dropIn(registrar, lines);
 }
 
 /** Text of the second drop-in. `formula` shows how the figure came about. */
 export function limitsDropIn(
   registrar: Registrar,
-  unit: string,
   need: { readonly figure: number; readonly formula: string },
 ): string {
-  return dropIn(registrar, unit, [`# ${need.formula}`, `LimitNOFILE=${need.figure}`]);
+  return dropIn(registrar, [`# ${need.formula}`, `LimitNOFILE=${need.figure}`]);
 }
 
-function dropIn(registrar: Registrar, unit: string, lines: readonly string[]): string {
-  const remover = registrar.replace('register', 'unregister');
+function dropIn({ mode, unit, scope }: Registrar, lines: readonly string[]): string {
+  const remover = mode.replace('register', 'unregister');
+  // The escapes in the name of a unit begin with what a shell takes for its own.
+  const word = unit.includes('\\') ? `'${unit}'` : unit;
   return [
-    `${MARK}${registrar}", which may change it; "cm_ctl ${remover}" removes it.`,
-    `# Settings of your own belong into another file: systemctl edit ${unit}`,
+    `${MARK}${mode}", which may change it; "cm_ctl ${remover}" removes it.`,
+    `# Settings of your own belong into another file: systemctl ${scope === 'user' ? '--user ' : ''}edit ${word}`,
     '[Service]',
     ...lines,
     '',

@@ -10,20 +10,31 @@ export interface LogChoice {
 export interface JournalChoice extends LogChoice {
   /** `conmgr@app1.service` */
   readonly unit: string;
-  /** The unit belongs to the manager of the user. */
-  readonly user: boolean;
+  /** Whose manager the unit belongs to; `uid` of another user than the caller. */
+  readonly of:
+    | { readonly manager: 'system' }
+    | { readonly manager: 'user'; readonly uid: number | undefined };
   /** A person looks at it. */
   readonly pager: boolean;
 }
 
-/** `--user-unit` finds the messages also where the journal is not divided among users, as one in memory is not. */
-export function journalWords({ unit, user, pager, follow, lines }: JournalChoice): readonly string[] {
+export function journalWords({ unit, of, pager, follow, lines }: JournalChoice): readonly string[] {
   return [
-    user ? `--user-unit=${unit}` : `--unit=${unit}`,
+    ...(of.manager === 'system' ? [`--unit=${unit}`] : ofUser(unit, of.uid)),
     ...(follow ? ['--follow'] : []),
     ...(lines === undefined ? [] : [`--lines=${lines}`]),
     ...(pager ? [] : ['--no-pager']),
   ];
+}
+
+/**
+ * `--user-unit` means units of the caller, so others are matched field by field (systemd.journal-fields(7)): what the
+ * service says, and what its manager says of it. Neither depends on the journal being divided among users, which one in
+ * memory is not.
+ */
+function ofUser(unit: string, uid: number | undefined): readonly string[] {
+  if (uid === undefined) return [`--user-unit=${unit}`];
+  return [`_UID=${uid}`, `_SYSTEMD_USER_UNIT=${unit}`, '+', `_UID=${uid}`, `USER_UNIT=${unit}`];
 }
 
 /** Everything unless something else is said, as journalctl does; `-F` follows the name when the file is replaced. */

@@ -55,7 +55,7 @@ export const OPTIONS = {
     long: 'manager',
     value: 'WHO',
     choices: MANAGER_CHOICES,
-    doc: 'start by: system, user (their systemd), none (cm_ctl itself)',
+    doc: 'who runs it: system, user (their systemd), none',
   },
   complete: { long: 'complete', doc: 'start: wait for all links, not only for the primary' },
   show: {
