@@ -4,6 +4,7 @@
  */
 import { CTL_REGISTER_MESSAGES } from './ctl-register.js';
 import { CTL_USAGE_MESSAGES } from './ctl-usage.js';
+import { CTL_WATCHDOG_MESSAGES } from './ctl-watchdog.js';
 import type { MessageSpec } from './message.js';
 
 const FAILED = 1;
@@ -12,6 +13,7 @@ const CONFIGURATION = 78;
 export const CTL_MESSAGES = {
   ...CTL_USAGE_MESSAGES,
   ...CTL_REGISTER_MESSAGES,
+  ...CTL_WATCHDOG_MESSAGES,
 
   // The directory and the process in it
 
@@ -383,6 +385,16 @@ export const CTL_MESSAGES = {
     cure: 'Leave the option out.',
     exit: 2,
   },
+  unitModeDenied: {
+    code: 'CM3077',
+    level: 'ERROR',
+    text: 'permission denied to stop unit "{unit}" in {mode} mode',
+    hint: '"cm_ctl stop" without -m lets the service manager stop it.',
+    cause:
+      'The service manager knows one way to stop. The others are told to the process, by its owner or root alone.',
+    cure: 'Leave out -m, or use the owner of the process.',
+    exit: FAILED,
+  },
   reloadUnseen: {
     code: 'CM3076',
     level: 'NOTICE',
@@ -421,69 +433,6 @@ export const CTL_MESSAGES = {
     cause: 'With more than two primaries cm_ctl does not choose.',
     cure: 'Name the number of one of them.',
     exit: FAILED,
-  },
-
-  // watchdog
-
-  dataDirectoryWrong: {
-    code: 'CM3080',
-    level: 'ERROR',
-    text: 'could not use data directory "{directory}": {reason}',
-    hint: 'Modes of the watchdog take the data directory of the instance, with -D or in PGDATA.',
-    cause: 'The directory is missing, is no data directory of PostgreSQL, or cannot be read by this user.',
-    cure: 'Check the spelling, and use the user that owns the data directory.',
-    exit: FAILED,
-  },
-  watchdogNotRunning: {
-    code: 'CM3081',
-    level: 'ERROR',
-    text: 'no watchdog is running for data directory "{directory}"',
-    cause: 'No process answers at the control socket of the watchdog in pg_stat_tmp.',
-    cure: 'Start conmgr-watchdog for this data directory.',
-    exit: FAILED,
-  },
-  watchdogNotAnswering: {
-    code: 'CM3082',
-    level: 'ERROR',
-    text: 'the watchdog of data directory "{directory}" does not answer',
-    cause: 'The process exists, but its control socket brought no answer within a few seconds.',
-    cure: 'Look at the process with ps and at its log.',
-    exit: FAILED,
-  },
-  watchdogSettingsUnreadable: {
-    code: 'CM3083',
-    level: 'ERROR',
-    text: 'could not read the settings of the instance: {reason}',
-    cause: 'Settings are read with "postgres -C", which failed or is not installed.',
-    cure: 'Correct what the reason names; postgresql.conf may have an error.',
-    exit: CONFIGURATION,
-  },
-  watchdogSettingsWrong: {
-    code: 'CM3084',
-    level: 'ERROR',
-    text: 'number of problems in the settings of the watchdog: {number}',
-    cause:
-      'A parameter watchdog.* has a wrong value or does not exist, or another setting keeps the instance from working with a watchdog.',
-    cure: 'Correct all that is listed, then reload PostgreSQL.',
-    exit: CONFIGURATION,
-  },
-  preloadLeftOver: {
-    code: 'CM3085',
-    level: 'ERROR',
-    text: 'shared_preload_libraries contains "watchdog"',
-    detail:
-      'There is no such library: the watchdog is a process of its own, and PostgreSQL does not start with this setting.',
-    hint: 'Take "watchdog" out of shared_preload_libraries.',
-    cause: 'The setting is left over from a product in which the watchdog was a library.',
-    cure: 'Take the word out of shared_preload_libraries in postgresql.conf.',
-    exit: CONFIGURATION,
-  },
-  descriptorsUnknown: {
-    code: 'CM3086',
-    level: 'NOTICE',
-    text: 'the limit of open files of the instance is not known: it is not running',
-    cause: 'The limit is that of the running postmaster.',
-    cure: 'Repeat the check while the instance runs.',
   },
 
   // Output
