@@ -84,8 +84,10 @@ async function describeProcess(
   const unit = units.find(({ state }) => state.pid === pid);
   const manager = own === undefined ? 'none' : own.user ? 'user' : 'system';
   const asked = await stateOf(process);
-  const starting = asked === 'not answering' && unit !== undefined && listedState(unit.active) === 'starting';
-  const state = starting ? 'starting' : asked;
+  // Where the process does not tell, its manager does; of one that runs but does not answer it knows less than is seen.
+  const managed = unit === undefined ? undefined : listedState(unit.active);
+  const silent = asked === 'not answering' && managed === 'running';
+  const state = asked.startsWith('not ') && managed !== undefined && !silent ? managed : asked;
   return { directory, unit: own?.unit ?? null, manager, pid, user: nameOf(uid), state };
 }
 

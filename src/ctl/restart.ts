@@ -66,16 +66,20 @@ async function inOneJob(call: Call, unit: UnitHandle, pid: number, closed: boole
   const started = await unit.restart(pid);
   const limit = limitWaiting(options.timeoutMs, interrupted);
   const progress = new Progress(output, 'shut down');
-  // When the manager did not even begin, its reason is told by whoever follows the start.
   const gone = process === undefined ? Promise.resolve(true) : untilGone(process, limit.signal);
-  const stopped = await Promise.race([gone, started.ended.then(() => undefined)]);
+  // The manager may refuse; what else can end is the new one, and then the old one has gone before.
+  const refused = started.ended.then(({ problem }) => ({ problem }));
+  const result = await Promise.race([gone, refused]);
   limit.end();
-  progress.end(stopped === true ? 'done' : 'failed');
-  if (stopped === false) {
+  const problem = typeof result === 'object' ? result.problem : undefined;
+  const stopped = result !== false && problem === undefined;
+  progress.end(stopped ? 'done' : 'failed');
+  if (!stopped) {
     started.release();
+    if (problem !== undefined) throw problem;
     throw new MessageError(interrupted.aborted ? CTL_MESSAGES.stopInterrupted : CTL_MESSAGES.stopTimedOut);
   }
-  if (stopped === true) output.lines(['conmgr stopped']);
+  output.lines(['conmgr stopped']);
   return doneOrFailed(await follow(call, started, closed));
 }
 

@@ -1,7 +1,7 @@
 /** `cm_ctl status`. */
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { selectStatus } from '../core/ctl/status-view.js';
-import { describeUnit, isBusy, isKnown, listedState } from '../core/ctl/unit-state.js';
+import { describeUnit, isBusy, listedState } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { findConmgr } from './ask.js';
 import type { Call } from './call.js';
@@ -59,7 +59,7 @@ async function fromOutside(call: Call): Promise<ExitStatus> {
   };
   // Programs and watchers want more than the manager knows.
   if (options.json || options.watch) return closed();
-  const { unit } = await call.world.managers.choose({
+  const { kind, unit } = await world.managers.choose({
     directory: await pathOf(directory),
     pid: undefined,
     wanted: options.manager,
@@ -67,7 +67,8 @@ async function fromOutside(call: Call): Promise<ExitStatus> {
     toStart: false,
   });
   const state = await unit?.state().catch(() => undefined);
-  if (unit === undefined || state === undefined || !isKnown(state)) return closed();
+  // The caller's own manager has no rights that he has not.
+  if (unit === undefined || state === undefined || kind !== 'system') return closed();
   output.lines([describeUnit(unit.name, state)]);
   return isBusy(state) ? EXIT.done : EXIT.notRunning;
 }

@@ -45,7 +45,14 @@ export class SystemdManager implements Manager {
    * it is not started again. Whoever owns the process may stop it, whatever he may do with the unit.
    */
   async stop(directory: string, pid: number, mode: StopMode): Promise<void> {
-    if (mode === 'smart' || mode === 'immediate') return this.#direct.stop(directory, pid, mode);
+    if (mode === 'smart' || mode === 'immediate') {
+      await this.#direct.stop(directory, pid, mode).catch((cause: unknown) => {
+        if (!(cause instanceof MessageError) || cause.spec !== CTL_MESSAGES.signalFailed) throw cause;
+        const params = { mode, unit: this.unit.name };
+        throw new MessageError(CTL_MESSAGES.unitModeDenied, params, { cause });
+      });
+      return;
+    }
     try {
       await this.unit.orderStop({ quiet: true });
     } catch (refusal) {

@@ -3,7 +3,7 @@ import { type Refusal, reasonIn, refusalIn } from '../core/ctl/systemctl-refusal
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import type { MessageSpec } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
-import type { ManagerScope, SystemctlError } from '../io/systemctl.js';
+import { type ManagerScope, SystemctlError } from '../io/systemctl.js';
 
 /** A line each; of the user's manager other things are usual. */
 const ROWS: Readonly<Record<Refusal, MessageSpec>> = {
@@ -31,10 +31,18 @@ export function unitRefused(
 ): MessageError {
   const whose = scope === 'user' ? 'of this user' : 'of the system';
   const params = { verb, unit, whose, words: unitWords(scope, unit), reason: reasonIn(error.text) };
-  return new MessageError(ROWS[refusalIn(error.text)], params, { cause: error });
+  // It may be another unit, which this one needs, that is missing or masked.
+  const row = meansOther(error.text, unit) ? CTL_MESSAGES.unitFailed : ROWS[refusalIn(error.text)];
+  return new MessageError(row, params, { cause: error });
+}
+
+function meansOther(text: string, unit: string): boolean {
+  const { 1: named } = /: Unit (\S+) (?:not found|is masked|not loaded)/.exec(text) ?? [];
+  return named !== undefined && named !== unit;
 }
 
 /** The job was done, but the service failed: only then its process has something to say. */
 export function isProcessFailure(error: unknown): boolean {
-  return error instanceof MessageError && error.spec === CTL_MESSAGES.unitFailed;
+  const cause = error instanceof MessageError ? error.cause : undefined;
+  return cause instanceof SystemctlError && refusalIn(cause.text) === 'failed';
 }

@@ -95,7 +95,7 @@ export function listedState(active: string): ListedUnitState {
 /** One line of a unit: its state, why it ended and what its process said last. */
 export function describeUnit(unit: string, state: UnitState): string {
   const { active, sub, pid, result, exitStatus, statusText } = state;
-  const facts = [`${active} (${sub})`];
+  const facts = [sub === active ? active : `${active} (${sub})`];
   if (pid !== undefined) facts.push(`PID ${pid}`);
   if (result !== 'success' && result !== '') {
     facts.push(result === 'exit-code' && exitStatus !== undefined ? `exit status ${exitStatus}` : result);
