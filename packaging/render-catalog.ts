@@ -3,23 +3,13 @@
  * below an entry of conmgr or conmgr-watchdog. There is one entry for each MESSAGE_ID= that they can write, made from
  * the cause and the cure in the message tables.
  */
-import { CONFIG_MESSAGES } from '../src/core/messages/config.js';
-import { CONMGR_MESSAGES } from '../src/core/messages/conmgr.js';
 import { JOURNAL_FIELD_OF_PARAM } from '../src/core/messages/journald-format.js';
 import { kindOf, type MessageSpec } from '../src/core/messages/message.js';
-import { PROCESS_MESSAGES } from '../src/core/messages/process.js';
-import { TERMINATOR_MESSAGES } from '../src/core/messages/terminator.js';
-import { WATCHDOG_MESSAGES } from '../src/core/messages/watchdog.js';
 import { messageId } from '../src/io/log/message-id.js';
+import { MESSAGE_TABLES } from './manual/message-tables.js';
 
-/** The tables of the two programs that write to the journal. */
-const TABLES: readonly Readonly<Record<string, MessageSpec>>[] = [
-  CONFIG_MESSAGES,
-  PROCESS_MESSAGES,
-  CONMGR_MESSAGES,
-  WATCHDOG_MESSAGES,
-  TERMINATOR_MESSAGES,
-];
+/** What the services can write. */
+const LOGGED = MESSAGE_TABLES.flatMap(({ logged, rows }) => (logged ? Object.values(rows) : []));
 
 /** Subjects of the kinds that have several messages; `@SYSLOG_IDENTIFIER@` is the program that wrote the entry. */
 const SHARED_SUBJECTS: Readonly<Record<string, string>> = {
@@ -58,7 +48,8 @@ function subjectOf({ text }: MessageSpec): string {
 }
 
 function explanation({ code, level, cause, cure }: MessageSpec): string {
-  return `${wrapped(cause)}\n\n${wrapped(cure === 'None.' ? 'Nothing needs to be done.' : `What to do: ${cure}`)}\n\n(${code}, ${level})`;
+  const act = cure.replace(/^None\b/, 'Nothing');
+  return `${wrapped(cause)}\n\n${wrapped(`What to do: ${act}`)}\n\n(${code}, ${level})`;
 }
 
 /** Of several messages, each is told by its number, which stands in the field CM_CODE= of the entry. */
@@ -70,18 +61,17 @@ function body(rows: readonly MessageSpec[]): string {
 }
 
 /** The catalog as a whole. Throws Error when messages share an event that has no subject of its own. */
-export function renderCatalog(tables: readonly Readonly<Record<string, MessageSpec>>[] = TABLES): string {
+export function renderCatalog(rows: readonly MessageSpec[] = LOGGED): string {
   const kinds = new Map<string, MessageSpec[]>();
-  for (const row of tables.flatMap((table) => Object.values(table)))
-    kinds.set(kindOf(row), [...(kinds.get(kindOf(row)) ?? []), row]);
+  for (const row of rows) kinds.set(kindOf(row), [...(kinds.get(kindOf(row)) ?? []), row]);
   return [...kinds]
-    .map(([kind, rows]) => {
-      const [first, second] = rows;
+    .map(([kind, messages]) => {
+      const [first, second] = messages;
       const subject = second === undefined && first !== undefined ? subjectOf(first) : SHARED_SUBJECTS[kind];
       if (subject === undefined) throw new Error(`messages share the event "${kind}", which has no subject`);
       return (
         `# ${kind}\n-- ${messageId(kind)}\nSubject: ${subject}\nDefined-By: conmgr\n` +
-        `Documentation: man:conmgr-messages(7)\n\n${body(rows)}\n`
+        `Documentation: man:conmgr-messages(7)\n\n${body(messages)}\n`
       );
     })
     .join('\n');

@@ -6,29 +6,12 @@ import {
 } from '../../src/core/config/render.js';
 import { EXIT, EXIT_MEANING } from '../../src/core/ctl/exit-status.js';
 import { OPTIONS, type OptionName, type OptionSpec } from '../../src/core/ctl/options.js';
-import { CLIENT_MESSAGES } from '../../src/core/messages/client.js';
-import { CONFIG_MESSAGES } from '../../src/core/messages/config.js';
-import { CONMGR_MESSAGES } from '../../src/core/messages/conmgr.js';
-import { CTL_MESSAGES } from '../../src/core/messages/ctl.js';
 import { SYSLOG_SEVERITY } from '../../src/core/messages/format.js';
 import { JOURNAL_FIELD_OF_PARAM } from '../../src/core/messages/journald-format.js';
 import { LEVELS, type MessageSpec } from '../../src/core/messages/message.js';
-import { PROCESS_MESSAGES } from '../../src/core/messages/process.js';
-import { TERMINATOR_MESSAGES } from '../../src/core/messages/terminator.js';
-import { WATCHDOG_MESSAGES } from '../../src/core/messages/watchdog.js';
 import { MODES } from '../../src/ctl/modes.js';
 import { argument, literal, paragraph, sentence, tagList, undivided } from './mdoc.js';
-
-/** Sections of conmgr-messages(7), by code. */
-const MESSAGE_TABLES: Readonly<Record<string, Readonly<Record<string, MessageSpec>>>> = {
-  Configuration: CONFIG_MESSAGES,
-  'Processes and their surroundings': PROCESS_MESSAGES,
-  conmgr: CONMGR_MESSAGES,
-  'The watchdog': WATCHDOG_MESSAGES,
-  'The terminator': TERMINATOR_MESSAGES,
-  cm_ctl: CTL_MESSAGES,
-  'The client library': CLIENT_MESSAGES,
-};
+import { MESSAGE_TABLES } from './message-tables.js';
 
 // Parameters
 
@@ -161,12 +144,10 @@ function messageEntry(spec: MessageSpec): string {
 }
 
 function messages(): string {
-  return Object.entries(MESSAGE_TABLES)
-    .map(([section, table]) => {
-      const rows = Object.values(table).sort((a, b) => a.code.localeCompare(b.code, 'en'));
-      return `.Ss ${section}\n${tagList(rows.map((row) => [`Sy ${row.code}`, messageEntry(row)]))}`;
-    })
-    .join('\n');
+  return MESSAGE_TABLES.map(({ section, rows: table }) => {
+    const rows = Object.values(table).sort((a, b) => a.code.localeCompare(b.code, 'en'));
+    return `.Ss ${section}\n${tagList(rows.map((row) => [`Sy ${row.code}`, messageEntry(row)]))}`;
+  }).join('\n');
 }
 
 /** Placed alone on a line as `@NAME@`; `mode WORDS` places one mode of cm_ctl. */

@@ -101,11 +101,7 @@ describe('the manual pages', () => {
     for (const code of codes) {
       const parts = page.split(`\n.It Sy ${code}\n`);
       const times = `${code} appears ${parts.length - 1} times`;
-      assert.equal(
-        parts.length,
-        2,
-        `${times}; MESSAGE_TABLES of packaging/manual/places.ts lists the tables`,
-      );
+      assert.equal(parts.length, 2, `${times}; packaging/manual/message-tables.ts lists the tables`);
       const [text = ''] = (parts[1] ?? '').split('\n.It Sy ');
       assert.match(text, /\n\.It Cause\n.+\n(?:.+\n)*\.It Cure\n/, code);
     }
@@ -171,6 +167,14 @@ describe('the manual pages', () => {
   });
 });
 
+/** The files that displays show, or have the shell write. */
+function filesIn(page: string): string[] {
+  return displaysOf(sourceOf(page)).flatMap((display) => {
+    const written = [...display.matchAll(/^echo "\n([^"]*)" >/gm)].map(([, text = '']) => text);
+    return written.length === 0 ? [display] : written;
+  });
+}
+
 describe('what a reader copies from a page', () => {
   const commands = ['cm_ctl.1', 'conmgr.7', 'conmgr-watchdog.8'].flatMap((page) =>
     displaysOf(sourceOf(page)).flatMap((display) =>
@@ -187,13 +191,13 @@ describe('what a reader copies from a page', () => {
 
   it('is a whole course from an empty directory to a stop', () => {
     const modes = commands.map((command) => command.split(' ')[1]);
-    for (const mode of ['init', 'check', 'start', 'status', 'resolve', 'reload', 'restart', 'stop'])
-      assert.ok(modes.includes(mode), mode);
+    const course = ['register', 'init', 'check', 'start', 'status', 'resolve', 'reload', 'restart', 'stop'];
+    for (const mode of [...course, 'unregister']) assert.ok(modes.includes(mode), mode);
   });
 
   for (const page of ['conmgr.conf.5', 'conmgr.7']) {
     it(`the conmgr.conf in ${page} has no error`, () => {
-      const files = displaysOf(sourceOf(page)).filter((display) => display.includes('backend_host0'));
+      const files = filesIn(page).filter((text) => text.includes('backend_host0'));
       assert.equal(files.length, 1);
       const { problems, remarks } = resolveConmgrConfig(files[0] ?? '');
       assert.deepEqual([...problems, ...remarks], []);
