@@ -101,9 +101,8 @@ for (const suite of suites()) {
       const seen = application.lines.length;
       await pair.lab.mend('db1');
       await pair.lab.app.until('the link to db1 is back', async () => {
-        const { stdout } = await pair.lab.app.run(['cm_ctl', 'status', '-D', pair.app.directory, '--json']);
-        const { instances = [] } = JSON.parse(stdout) as { instances?: { link: { state: string } }[] };
-        return instances[0]?.link.state === 'up';
+        const { instances } = await pair.app.status();
+        return instances[0]?.link.phase === 'up';
       });
       assert.equal(await pair.lab.app.output(psql('select host(inet_server_addr())')), ADDRESS.db2);
       assert.equal(application.lines.length, seen, 'the session on db2 lives on');

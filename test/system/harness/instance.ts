@@ -1,4 +1,5 @@
 /** An instance of conmgr on a host, made as an administrator makes one. */
+import type { StatusReport } from '../../../src/core/control/protocol.js';
 import type { Host } from './host.js';
 
 /** Parameters of conmgr.conf. */
@@ -42,9 +43,9 @@ export class Instance {
   }
 
   /** What `cm_ctl status --json` prints. */
-  async status(): Promise<{ readonly [member: string]: unknown }> {
+  async status(): Promise<StatusReport> {
     const text = await this.host.output(['cm_ctl', 'status', '-D', this.directory, '--json']);
-    return JSON.parse(text) as { readonly [member: string]: unknown };
+    return JSON.parse(text) as StatusReport;
   }
 
   /** Waits until `cm_ctl resolve TARGET` names the host. */
