@@ -103,8 +103,8 @@ function builtElsewhere(work: string): string {
 
 /** rpmlint has no status for warnings. */
 function rpmComplaints(packages: readonly string[], folder: string): string {
-  const filters = join(root, 'packaging/rpm/conmgr.rpmlintrc');
-  const { error, stdout, stderr } = spawnSync('rpmlint', ['-r', filters, ...packages], {
+  const filters = join(root, 'packaging/rpm/rpmlint.toml');
+  const { error, stdout, stderr } = spawnSync('rpmlint', ['-c', filters, ...packages], {
     cwd: folder,
     encoding: 'utf8',
   });
