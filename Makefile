@@ -12,8 +12,10 @@ RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packa
 # there instead of making them.
 export ONLY KEEP SUITE PACKAGES
 
-# What the environment has under this name is seldom meant for this.
+# What the environment has under these names is seldom meant for this.
 PREFIX = /usr
+LIBDIR =
+REVISION =
 
 # npm writes this file last; it is older than the lock file exactly when an installation is due.
 INSTALLED := node_modules/.package-lock.json
