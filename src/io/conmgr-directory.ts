@@ -56,6 +56,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   EACCES: 'permission denied',
   ELOOP: 'too many symbolic links',
+  EROFS: 'read-only file system',
 };
 
 function reasonOf(error: unknown): string {

@@ -3,7 +3,7 @@
  * override and quoting rule, works while the instance is down, and is not misled by ALTER ROLE or ALTER DATABASE.
  */
 import { execFile } from 'node:child_process';
-import { access, constants, readdir, readFile, readlink } from 'node:fs/promises';
+import { access, constants, readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { settingArguments } from '../core/instance/postmaster-files.js';
@@ -21,11 +21,18 @@ const MOST_FILES = 200;
 
 /** The settings could not be read; the message says why. */
 export class SettingsUnreadable extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  /** What a person may type to see it again. */
+  readonly command: string;
+
+  constructor(message: string, command: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'SettingsUnreadable';
+    this.command = command;
   }
 }
+
+/** Where Debian keeps the configuration of clusters, VERSION/CLUSTER (postgresql-common: pg_createcluster(1)). */
+const DEBIAN_CONFIGURATIONS = '/etc/postgresql';
 
 /**
  * Values of `names`; what is not set and has no value is absent. Names of watchdog.* that the configuration files
@@ -35,12 +42,16 @@ export class SettingsUnreadable extends Error {
 export async function readSettings(
   directory: DataDirectory,
   names: readonly [string, ...string[]],
+  configurations = DEBIAN_CONFIGURATIONS,
 ): Promise<ReadonlyMap<string, string>> {
-  const call = await settingsCall(directory);
+  const call = await settingsCall(directory, configurations);
   const [known, ...others] = names;
   const values = new Map<string, string>();
   const control = await call(known);
-  if (control === undefined) throw new SettingsUnreadable(`"${known}" is not known to this PostgreSQL`);
+  if (control === undefined) {
+    const command = `postgres -D ${directory.path} -C ${known}`;
+    throw new SettingsUnreadable(`"${known}" is not known to this PostgreSQL`, command);
+  }
   values.set(known, control);
   const configFile = (await call('config_file')) ?? join(directory.path, 'postgresql.conf');
   const written = await writtenNames([configFile, join(directory.path, 'postgresql.auto.conf')]);
@@ -58,13 +69,24 @@ export async function readSettings(
 /** Asks for one setting; undefined for a name that is not known. */
 type SettingsCall = (name: string) => Promise<string | undefined>;
 
-async function settingsCall(directory: DataDirectory): Promise<SettingsCall> {
+async function settingsCall(directory: DataDirectory, configurations: string): Promise<SettingsCall> {
   const options = await readPostmasterOptions(directory.path);
   const program = await findProgram(directory, options?.program);
   if (program === undefined) {
-    throw new SettingsUnreadable(`no program "postgres" of version ${directory.major} was found`);
+    throw new SettingsUnreadable(
+      `no program "postgres" of version ${directory.major} was found`,
+      `ls /usr/lib/postgresql/${directory.major}/bin/postgres`,
+    );
   }
-  const args = ['-D', directory.path, ...settingArguments(options?.args ?? [])];
+  const last = settingArguments(options?.args ?? []);
+  const elsewhere = last.some((arg) => /config_file\s*=/.test(arg))
+    ? undefined
+    : await configurationElsewhere(directory, program, configurations);
+  const args = [
+    ...['-D', directory.path],
+    ...(elsewhere === undefined ? [] : ['-c', `config_file=${elsewhere}`]),
+    ...last,
+  ];
   let first = true;
   return async (name) => {
     const control = first;
@@ -84,11 +106,44 @@ async function settingsCall(directory: DataDirectory): Promise<SettingsCall> {
         .trim()
         .split('\n')[0]
         ?.replace(/^.*?FATAL:\s*/, '');
-      throw new SettingsUnreadable(reason === undefined || reason === '' ? message : reason, {
-        cause: error,
-      });
+      throw new SettingsUnreadable(
+        reason === undefined || reason === '' ? message : reason,
+        [program, '-C', name, ...args].join(' '),
+        { cause: error },
+      );
     }
   };
+}
+
+/**
+ * The configuration file of a cluster of Debian that was never started: the data directory has none, and the last
+ * start, which would name it, has not been. It is the one that names this data directory.
+ */
+async function configurationElsewhere(
+  { path, major }: DataDirectory,
+  program: string,
+  configurations: string,
+): Promise<string | undefined> {
+  const own = await access(join(path, 'postgresql.conf')).then(
+    () => true,
+    () => false,
+  );
+  if (own) return undefined;
+  const folder = join(configurations, String(major));
+  for (const cluster of await readdir(folder).catch(() => [])) {
+    const place = join(folder, cluster);
+    const named = await run(program, ['-C', 'data_directory', '-D', place], {
+      timeout: CALL_TIMEOUT_MS,
+      env: { ...process.env, LC_ALL: 'C' },
+    })
+      .then(
+        ({ stdout }) => realpath(stdout.replace(/\n$/, '')),
+        () => undefined,
+      )
+      .catch(() => undefined);
+    if (named === path) return join(place, 'postgresql.conf');
+  }
+  return undefined;
 }
 
 /** The server program: of the last start, of the running postmaster, or where packages put it. */

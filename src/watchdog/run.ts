@@ -90,7 +90,8 @@ async function openOwn(given: string): Promise<DataDirectory> {
   if ('problem' in directory && (directory.problem !== 'unreadable' || owner === user)) {
     throw new MessageError(WATCHDOG_MESSAGES.directoryUnusable, {
       directory: given,
-      reason: directory.reason,
+      // Without the code and the call of Node.js.
+      reason: directory.reason.replace(/^[A-Z]+: (.*), \w+( '.*')?$/s, '$1'),
     });
   }
   if ('problem' in directory || owner !== user) {

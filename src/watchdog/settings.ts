@@ -30,7 +30,9 @@ export interface Settings {
   /** What is wrong with the values, to be logged. */
   readonly problems: readonly ConfigProblem[];
   /** Why they could not be read and what holds instead; undefined when they were. */
-  readonly unreadable: { readonly reason: string; readonly consequence: string } | undefined;
+  readonly unreadable:
+    | { readonly reason: string; readonly consequence: string; readonly command: string }
+    | undefined;
 }
 
 /** Reads everything. Never rejects for a configuration that cannot be read: then what is remembered holds. */
@@ -48,12 +50,17 @@ export async function loadSettings(directory: DataDirectory): Promise<Settings> 
   } catch (error) {
     if (!(error instanceof SettingsUnreadable)) throw error;
     const remembered = rememberedMap(await readJsonFile(file));
-    const reason = error.message;
+    const { message: reason, command } = error;
     if (remembered !== undefined) {
-      return settingsFrom(remembered, { reason, consequence: 'The values of the last time are used' });
+      return settingsFrom(remembered, {
+        reason,
+        consequence: 'The values of the last time are used',
+        command,
+      });
     }
     const settings = settingsFrom(new Map(), {
       reason,
+      command,
       consequence: 'Nothing is remembered either: the heartbeat port stays closed until they can be read',
     });
     // Whether anybody is to be kept out is not known, so everybody is.

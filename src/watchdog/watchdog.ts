@@ -97,6 +97,8 @@ export class Watchdog {
         const { maxFilesPerProcess } = this.#settings;
         checkPostmasterLimit(pid, maxFilesPerProcess, this.#wantedLinks(this.#settings), log);
         this.terminator.connected();
+        // Where the server runs, its configuration can be found.
+        if (this.#settings.unreadable !== undefined) void this.#readAgain();
       },
     });
     this.terminator = new Terminator({
@@ -284,11 +286,11 @@ export class Watchdog {
   }
 
   #reportUnreadable(): void {
-    const { directory, log, clock } = this.#options;
+    const { log, clock } = this.#options;
     const { unreadable } = this.#settings;
     this.#retry?.cancel();
     if (unreadable === undefined) return;
-    log.write(WATCHDOG_MESSAGES.settingsUnreadable, { ...unreadable, directory: directory.path });
+    log.write(WATCHDOG_MESSAGES.settingsUnreadable, unreadable);
     this.#retry = clock.setTimer(SETTINGS_RETRY_MS, () => void this.#readAgain());
   }
 

@@ -72,6 +72,26 @@ describe('the installed units', () => {
     assert.doesNotMatch(settings('system', name, 'Wants').join(' '), /postgresql/);
   });
 
+  it('end before the system bus does, which tells them at SIGTERM what is meant', () => {
+    for (const name of TEMPLATES)
+      assert.match(settings('system', name, 'After').join(' '), /\bdbus\.service\b/, name);
+  });
+
+  it('start after the network, may write where instances live, and keep descriptors for a restart of conmgr', () => {
+    for (const [name, places] of [
+      ['conmgr@.service', '-/var/lib/conmgr -%f'],
+      ['conmgr-watchdog@.service', '-/var/lib/postgresql -/var/lib/pgsql -%f'],
+    ] as const) {
+      assert.match(settings('system', name, 'After').join(' '), /\bnetwork-online\.target\b/, name);
+      assert.deepEqual(settings('system', name, 'ReadWritePaths'), [places], name);
+      assert.deepEqual(settings('system', name, 'PartOf'), ['conmgr.target'], name);
+      for (const key of ['WorkingDirectory', 'StateDirectory', 'RuntimeDirectory'])
+        assert.deepEqual(settings('system', name, key), [], `${name} ${key}`);
+    }
+    assert.equal(settings('system', 'conmgr@.service', 'FileDescriptorStoreMax').length, 1);
+    assert.deepEqual(settings('system', 'conmgr-watchdog@.service', 'User'), ['postgres']);
+  });
+
   it("leave out for users' managers what only the system's can do", () => {
     for (const name of TEMPLATES) {
       for (const key of ['User', 'CapabilityBoundingSet', 'PrivateDevices', 'PartOf', 'After', 'Wants']) {

@@ -41,7 +41,7 @@ export const CONMGR_MESSAGES = {
     code: 'CM1204',
     level: 'FATAL',
     text: 'cannot use directory "{directory}": {reason}',
-    hint: 'The directory must exist and be readable, writable and searchable by the user that runs conmgr; "cm_ctl init -D {directory}" makes one, "cm_ctl register -D {directory} -U OWNER" makes its systemd unit run as the owner.',
+    hint: 'The directory must exist and be readable, writable and searchable by the user that runs conmgr; "cm_ctl init -D {directory}" makes one, "cm_ctl register -D {directory}" makes its systemd unit run as the owner and write there.',
     cause:
       'The directory given with -D does not exist, is not a directory, or its permissions keep this user out.',
     cure: 'Create it with cm_ctl init, or correct its owner and permissions.',

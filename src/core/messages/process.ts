@@ -18,7 +18,7 @@ export const PROCESS_MESSAGES = {
     code: 'CM1101',
     level: 'FATAL',
     text: '"root" execution of {program} is not permitted',
-    hint: 'Start it as an unprivileged user: systemctl start {unit}, or sudo -u USER {program}.',
+    hint: 'Start it as an unprivileged user: systemctl start {unit}, or sudo -u USER {program}. User= of a unit names that user.',
     cause:
       'The program was started by the superuser of the operating system. It needs none of its rights, and an error in it must not have them.',
     cure: 'Start it through its systemd unit, which names the user, or as the user who owns the directory.',

@@ -73,7 +73,7 @@ export const WATCHDOG_MESSAGES = {
     code: 'CM2007',
     level: 'FATAL',
     text: 'cannot serve directory "{directory}": {reason}',
-    hint: 'Give the data directory of the instance: conmgr-watchdog -D DIRECTORY, or in the environment variable PGDATA.',
+    hint: 'It must be the data directory of an instance: conmgr-watchdog -D DIRECTORY, or for a systemd unit cm_ctl watchdog register -D DIRECTORY.',
     cause:
       'The directory does not exist, is not a PostgreSQL data directory, or its permissions keep this user out.',
     cure: 'Start the watchdog with the right directory, as the user that owns it.',
@@ -139,7 +139,7 @@ export const WATCHDOG_MESSAGES = {
     level: 'ERROR',
     text: 'could not read the settings of the instance: {reason}',
     detail: '{consequence}.',
-    hint: 'Try it by hand: postgres -D {directory} -C watchdog.port',
+    hint: 'Try it by hand: {command}',
     cause:
       'The settings watchdog.* are read with "postgres -C", which needs the server program and a configuration it can read.',
     cure: 'Mend the configuration file that the reason names, or put the directory of the server program into PATH.',
