@@ -86,6 +86,12 @@ describe('the manual pages', () => {
     });
   }
 
+  it('no heading has a word that mdoc would take for a macro', () => {
+    for (const page of pages)
+      for (const [heading] of sourceOf(page).matchAll(/^\.S[sh] .*$/gm))
+        assert.doesNotMatch(heading, / (?:An|At|Do|In|No|So)(?: |$)/, page);
+  });
+
   it('a place that nothing fills is an error', () => {
     assert.throws(() => renderPage('@no such list@\n', VERSION), /nothing fills the place "no such list"/);
     assert.throws(() => renderPage('@mode no-such@\n', VERSION), /no mode "no-such"/);
