@@ -51,6 +51,11 @@ describe('the command line of cm_ctl', () => {
       forgetCluster: false,
       all: false,
       dryRun: false,
+      name: undefined,
+      user: undefined,
+      writeLimits: false,
+      follow: false,
+      lines: undefined,
     });
   });
 
@@ -93,6 +98,14 @@ describe('the command line of cm_ctl', () => {
     assert.equal(options('list --json').json, true);
   });
 
+  it('lets -N stand in for the directory of register and unregister, whatever the environment has', () => {
+    const environment = { CMDATA: '/other' };
+    assert.equal(options('register -N app1 -U alice', environment).directory, undefined);
+    assert.equal(options('unregister -N app1', environment).directory, undefined);
+    assert.equal(options('register -N app1 -D /d', environment).directory, '/d');
+    assert.equal(options('register', environment).directory, '/other');
+  });
+
   it('shows help and version whatever else is wrong', () => {
     for (const line of ['--help', '-?', '-h', 'start -X --help', 'nonsense -x -?']) {
       assert.equal(parse(line).act, 'help', line);
@@ -104,10 +117,16 @@ describe('the command line of cm_ctl', () => {
     ['', 'noMode', {}],
     ['strat', 'unknownModeNear', { mode: 'strat', near: 'start' }],
     ['promote', 'unknownMode', { mode: 'promote' }],
-    ['watchdog', 'noWatchdogMode', { modes: 'status, check, pause, resume, terminate' }],
+    [
+      'watchdog',
+      'noWatchdogMode',
+      { modes: 'status, check, register, unregister, pause, resume, terminate' },
+    ],
     ['watchdog staus -D /p', 'unknownModeNear', { mode: 'watchdog staus', near: 'watchdog status' }],
-    ['register -D /d', 'unknownMode', { mode: 'register' }],
+    ['vacuum -D /d', 'unknownMode', { mode: 'vacuum' }],
     ['status', 'noDirectoryGiven', { variable: 'CMDATA' }],
+    ['register -U alice', 'noDirectoryGiven', { variable: 'CMDATA' }],
+    ['logs -D /d -n x', 'wrongLines', { option: '-n', value: 'x' }],
     ['watchdog pause', 'noDirectoryGiven', { variable: 'PGDATA' }],
     ['status -D', 'optionNeedsValue', { option: '-D' }],
     ['status --directory', 'optionNeedsValue', { option: '--directory' }],
