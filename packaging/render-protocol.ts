@@ -8,7 +8,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ALWAYS, type Machine, type MachineEvent } from '../src/core/fsm.js';
-import { HEALTH_MACHINE, HEALTH_MEANING } from '../src/core/link/health.js';
+import { HEALTH_MACHINE } from '../src/core/link/health.js';
+import { HEALTH_MEANING } from '../src/core/link/health-meaning.js';
 import { LINK_MACHINE } from '../src/core/link/link-table.js';
 import { ATTRIBUTE_BITS, INSTANCE_STATES } from '../src/core/protocol/attributes.js';
 import { BYE_KINDS, DOWN_REASONS, FIRST_PHASE_KINDS } from '../src/core/protocol/first-phase.js';

@@ -6,7 +6,7 @@ import { type Instance, roleOf } from '../core/conmgr/instance.js';
 import type { ApplicationStatus, InstanceStatus, StatusReport } from '../core/control/protocol.js';
 import { STATUS_VERSION } from '../core/control/protocol.js';
 import { formatPosition } from '../core/instance/position.js';
-import { HEALTH_MEANING } from '../core/link/health.js';
+import { HEALTH_MEANING } from '../core/link/health-meaning.js';
 import { hasAttribute, UNKNOWN_ATTRIBUTES } from '../core/protocol/attributes.js';
 import type { MonotonicMs, WallMs } from '../core/time.js';
 

@@ -1,7 +1,7 @@
 /** Which instances an application is sent to, in which order, and what it is told when there is none. */
 
 import type { EvictOnRoleChange, LoadBalance } from '../config/types.js';
-import { HEALTH_MEANING } from '../link/health.js';
+import { HEALTH_MEANING } from '../link/health-meaning.js';
 import { hasAttribute } from '../protocol/attributes.js';
 import { fitsTarget, isWriterTarget, type TargetSessionAttrs } from './target-session.js';
 import type { ClusterView, Member } from './view.js';

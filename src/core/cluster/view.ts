@@ -7,7 +7,7 @@
  */
 import type { OnConflict } from '../config/types.js';
 import type { HealthPhase } from '../link/health.js';
-import { HEALTH_MEANING } from '../link/health.js';
+import { HEALTH_MEANING } from '../link/health-meaning.js';
 import {
   ATTRIBUTE_BITS,
   hasAttribute,

@@ -6,13 +6,8 @@
  */
 import type { ClusterEvent, ClusterView } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
-import {
-  HEALTH_MEANING,
-  type HealthEffect,
-  type HealthEvent,
-  healthWakeAt,
-  stepHealth,
-} from '../link/health.js';
+import { type HealthEffect, type HealthEvent, healthWakeAt, stepHealth } from '../link/health.js';
+import { HEALTH_MEANING } from '../link/health-meaning.js';
 import { type LinkEffect, type LinkEvent, type LinkIdentity, linkWakeAt } from '../link/link.js';
 import { stepLink } from '../link/link-table.js';
 import type { Ask } from '../protocol/ask.js';

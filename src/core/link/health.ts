@@ -96,23 +96,6 @@ export const CHECK_TICK_MS = CHECK_TIMEOUT_MS / 4;
 /** How often a host that is shutting down is asked whether its postmaster still answers. */
 export const LEAVING_PROBE_MS = 250;
 
-/** What a phase means for offering the instance and for showing it. */
-export const HEALTH_MEANING: Readonly<
-  Record<
-    HealthPhase,
-    { readonly linked: boolean; readonly stale: boolean; readonly offered: boolean; readonly shown: string }
-  >
-> = {
-  unseen: { linked: false, stale: true, offered: false, shown: 'not yet seen' },
-  monitored: { linked: true, stale: false, offered: true, shown: 'monitored' },
-  down: { linked: true, stale: false, offered: false, shown: 'down' },
-  checking: { linked: false, stale: true, offered: true, shown: 'checking' },
-  grace: { linked: false, stale: true, offered: true, shown: 'watchdog restarting' },
-  unmonitored: { linked: false, stale: true, offered: true, shown: 'not monitored' },
-  leaving: { linked: false, stale: true, offered: false, shown: 'shutting down' },
-  lost: { linked: false, stale: true, offered: false, shown: 'lost' },
-};
-
 /** An instance of which nothing is known. */
 export function newHealth(settings: HealthSettings): HealthState {
   return {

@@ -158,6 +158,22 @@ describe('the watchdog of the service manager', () => {
 });
 
 describe('without native calls', () => {
+  it('hears the last word of a process before it can end, also through the program', () => {
+    const { notifier, systemd, end } = manager();
+    notifier.failed('directory "/x" is\nnot there');
+    assert.equal(systemd.takeTexts().length, 1);
+    end();
+    const out = join(scratch, 'last-word');
+    const program = join(scratch, 'systemd-notify-last');
+    writeFileSync(program, `#!/bin/sh\nprintf '%s ' "$NOTIFY_SOCKET" "$@" >> ${out}\n`, { mode: 0o755 });
+    const byProgram = createNotifier(
+      { NOTIFY_SOCKET: '/run/notify' },
+      { clock: new FakeClock(), native: () => undefined, program },
+    );
+    byProgram.failed('gone');
+    assert.equal(readFileSync(out, 'utf8'), '/run/notify STATUS=gone ');
+  });
+
   it('the program systemd-notify speaks for us, one call after the other, with the socket in its environment', async () => {
     const out = join(scratch, 'said');
     const program = join(scratch, 'systemd-notify');

@@ -11,7 +11,8 @@ import {
   viewsDiffer,
   viewWakeAt,
 } from '../../../../src/core/cluster/view.js';
-import { HEALTH_MEANING, HEALTH_PHASES } from '../../../../src/core/link/health.js';
+import { HEALTH_PHASES } from '../../../../src/core/link/health.js';
+import { HEALTH_MEANING } from '../../../../src/core/link/health-meaning.js';
 import { attributeBits, hasAttribute, INSTANCE_STATES } from '../../../../src/core/protocol/attributes.js';
 import { NEVER } from '../../../../src/core/time.js';
 import { CLUSTER, facts, Gallery, OPTIONS, primary, standby, unheard, viewOf } from './members.js';

@@ -4,11 +4,11 @@ import { missingRows, rowFor } from '../../../../src/core/fsm.js';
 import {
   CHECK_TIMEOUT_MS,
   HEALTH_MACHINE,
-  HEALTH_MEANING,
   type HealthState,
   healthWakeAt,
   stepHealth,
 } from '../../../../src/core/link/health.js';
+import { HEALTH_MEANING } from '../../../../src/core/link/health-meaning.js';
 import { type MonotonicMs, NEVER } from '../../../../src/core/time.js';
 import {
   drive,
