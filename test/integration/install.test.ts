@@ -191,6 +191,8 @@ describe('the completion of cm_ctl', () => {
     assert.deepEqual(offered('status', '-i', 'a'), ['all', 'application']);
     assert.deepEqual(offered('init', '-D', 'us'), ['usr']);
     assert.deepEqual(offered('start', '-t', ''), []);
+    assert.ok(offered('register', '-U', 'roo').includes('root'));
+    assert.deepEqual(offered('logs', '-n', ''), []);
     assert.deepEqual(offered('-D', '/x', 'resolve', 'pr'), ['primary', 'prefer-standby']);
     assert.deepEqual(offered('resolve-conflict', 'pr'), []);
   });
