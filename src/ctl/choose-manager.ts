@@ -111,11 +111,10 @@ export class HostManagers implements Managers {
     const { unit, user } = process.unit;
     const owner = user && process.uid !== this.#options.uid ? await nameOf(process.uid) : undefined;
     const reach = { ...this.#reach(user ? 'user' : 'system'), ...(owner !== undefined && { owner }) };
-    // A unit of the administrator's own counts if conmgr is what it runs; a terminal with a conmgr in it does not.
-    if (!INSTANCE.test(unit)) {
-      const { MainPID } = await new Systemctl(reach).show(unit, ['MainPID']).catch(() => NO_PROPERTIES);
-      if (MainPID !== String(pid)) return undefined;
-    }
+    // A terminal is a service, too, and so is a container with services of its own: only what the unit runs counts.
+    const unasked = { MainPID: INSTANCE.test(unit) ? String(pid) : '' };
+    const { MainPID } = await new Systemctl(reach).show(unit, ['MainPID']).catch(() => unasked);
+    if (MainPID !== String(pid)) return undefined;
     return this.#managed(reach, unit);
   }
 
@@ -145,7 +144,6 @@ interface Candidates {
 }
 
 const NOTHING: Candidates = { known: undefined, first: undefined };
-const NO_PROPERTIES: Readonly<Record<string, string>> = {};
 
 async function nameOf(uid: number): Promise<string> {
   return (await userNames()).get(uid) ?? String(uid);

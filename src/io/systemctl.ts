@@ -143,12 +143,12 @@ export class Systemctl {
   #run(words: readonly string[], { limitMs, signal, interactive = false }: RunOptions): Promise<string> {
     const args = [...this.#base, ...(interactive ? [] : ['--no-ask-password']), ...words];
     const stdin = interactive ? 'inherit' : 'ignore';
+    const limit = limitMs === undefined ? signal : AbortSignal.timeout(limitMs);
     return new Promise((resolve, reject) => {
       const child = spawn(this.#program, args, {
         env: this.#environment,
         stdio: [stdin, 'pipe', 'pipe'],
-        ...(limitMs !== undefined && { timeout: limitMs }),
-        ...(signal && { signal }),
+        ...(limit && { signal: limit }),
       });
       let answer = '';
       let said = '';

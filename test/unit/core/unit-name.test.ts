@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   conmgrUnit,
+  conmgrUnitsOf,
   escapeUnitName,
   escapeUnitPath,
   isPrivateToServices,
@@ -100,5 +101,50 @@ describe('a directory of a service', () => {
   it('is not one of those that each service has for itself', () => {
     const paths = ['/tmp', '/tmp/a', '/var/tmp', '/var/tmp/a', '/tmpfs', '/var/tmp2/a', '/srv/tmp', '/'];
     assert.deepEqual(paths.filter(isPrivateToServices), ['/tmp', '/tmp/a', '/var/tmp', '/var/tmp/a']);
+  });
+});
+
+describe('the units of a directory', () => {
+  const place = '/var/lib/conmgr';
+  const units = (directory: string, ...links: string[]): readonly string[] =>
+    conmgrUnitsOf(directory, { place, links });
+
+  it('prefer its name, then the names linked to it, then its path', () => {
+    assert.deepEqual(units('/var/lib/conmgr/my-app', 'other'), [
+      'conmgr@my\\x2dapp.service',
+      'conmgr@other.service',
+      'conmgr@var-lib-conmgr-my\\x2dapp.service',
+    ]);
+    assert.deepEqual(units('/srv/app', 'a', 'b'), [
+      'conmgr@a.service',
+      'conmgr@b.service',
+      'conmgr@srv-app.service',
+    ]);
+    assert.deepEqual(units('/var/lib/conmgr/a/b'), ['conmgr@var-lib-conmgr-a-b.service']);
+  });
+
+  it('are none for what no unit can serve', () => {
+    assert.deepEqual(units('/tmp/app', 'linked'), []);
+    assert.deepEqual(units('/var/tmp/app'), []);
+    assert.deepEqual(units('/app'), []);
+    assert.deepEqual(units('/'), []);
+    assert.deepEqual(units(`/srv/${'x'.repeat(300)}`), []);
+  });
+
+  it('are there for one directly below the root that has a name', () => {
+    assert.deepEqual(units('/app', 'linked'), ['conmgr@linked.service']);
+  });
+
+  it('mean the directory again, whatever it is called', () => {
+    const name = part.filter((one) => Buffer.byteLength(one) < 20);
+    fc.assert(
+      fc.property(fc.array(name, { minLength: 2, maxLength: 3 }), (parts) => {
+        const directory = `/${parts.join('/')}`;
+        for (const unit of units(directory)) {
+          const meaning = conmgrUnit(unit.slice('conmgr@'.length, -'.service'.length));
+          assert.deepEqual(meaning, { kind: 'path', path: directory });
+        }
+      }),
+    );
   });
 });
