@@ -10,7 +10,8 @@
  * Environment: ONLY (paths must contain one of these words), KEEP (passed on to the demo), TEST_NODE (18, 20, 22 or
  * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
  * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
- * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them).
+ * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them;
+ * PACKAGES-next has those of an upgrade).
  */
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -70,7 +71,12 @@ async function runSystem(): Promise<number> {
   return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]], {
     as: 'root',
     prepare: async (run) => {
-      cpSync(packages, join(run.directory, 'dist/packages'), { recursive: true });
+      for (const [from, to] of [
+        [packages, 'packages'],
+        [`${packages}-next`, 'packages-next'],
+      ] as const) {
+        if (existsSync(from)) cpSync(from, join(run.directory, 'dist', to), { recursive: true });
+      }
       const images = await prepareRun(run, suites, join(run.directory, 'dist/packages'));
       return { TEST_JOBS: '2', TEST_LIMIT_MS: '400000', ...images };
     },

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { RUN_ID, sweepDeadRuns } from '../runner/sweep.js';
+import { groupOfRun } from './harness/control-groups.js';
 import { Host } from './harness/host.js';
 import { suites } from './harness/images.js';
 import { Lab, type LabHost } from './harness/lab.js';
+import { notedRuns, noteRun } from './harness/leftovers.js';
 
 /** Its number in linux/capability.h. */
 const CAP_SYS_TIME = 25n;
@@ -133,3 +140,29 @@ for (const suite of suites()) {
     });
   });
 }
+
+describe('a run that was killed together with its sweeper', () => {
+  it('is swept by the next one: hosts, network and directories', async () => {
+    const run = `0-${randomBytes(4).toString('hex')}`;
+    const own = process.env[RUN_ID];
+    const directory = mkdtempSync(join(tmpdir(), 'dead-run-'));
+    noteRun(run, [directory]);
+    process.env[RUN_ID] = run;
+    try {
+      const lab = await Lab.up(suites()[0]?.stock ?? []);
+      const sleep = lab.app.start(['sleep', '1000']);
+      assert.ok(existsSync(groupOfRun(run)));
+      await sweepDeadRuns();
+      await sleep.done;
+    } finally {
+      process.env[RUN_ID] = own;
+    }
+    assert.ok(!existsSync(groupOfRun(run)));
+    assert.ok(!existsSync(directory));
+    assert.ok(!notedRuns().has(run));
+    assert.deepEqual(
+      readdirSync('/run/netns').filter((name) => name.includes(run)),
+      [],
+    );
+  });
+});

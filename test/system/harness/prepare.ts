@@ -56,13 +56,19 @@ async function suiteOf(run: string, name: SuiteName, packages: string, layer: st
   return { name, postgres: POSTGRES[name], stock: [root], installed: [installed, root] };
 }
 
-function makePackages(tree: string): Promise<void> {
+/** Makes the packages in dist/packages, and once more, as an upgrade to them, in dist/packages-next. */
+async function makePackages(tree: string): Promise<void> {
+  await makeTargets(tree, ['deb', 'rpm']);
+  await makeTargets(tree, ['deb', 'rpm', 'REVISION=2', 'PACKAGES=dist/packages-next']);
+}
+
+function makeTargets(tree: string, targets: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const { MAKEFLAGS: _flags, MAKELEVEL: _level, ...env } = process.env;
-    const child = spawn('make', ['deb', 'rpm'], { cwd: tree, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn('make', targets, { cwd: tree, env, stdio: ['ignore', 'inherit', 'inherit'] });
     child.once('error', reject);
     child.once('close', (code) =>
-      code === 0 ? resolve() : reject(new Refusal(`make deb rpm failed (${code})`)),
+      code === 0 ? resolve() : reject(new Refusal(`make ${targets.join(' ')} failed (${code})`)),
     );
   });
 }
