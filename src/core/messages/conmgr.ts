@@ -165,8 +165,9 @@ export const CONMGR_MESSAGES = {
     code: 'CM1223',
     level: 'WARNING',
     text: 'link to instance {instance} ({host}:{port}) still cannot be set up after {attempts} attempts: {reason}',
-    cause: 'The same cause as reported before.',
-    cure: 'As for CM1222.',
+    cause:
+      'The watchdog still cannot be reached, does not answer, or refuses, for the reason that was reported before.',
+    cure: 'Start the watchdog, correct host or port in conmgr.conf, or open the firewall.',
   },
   linkRefused: {
     code: 'CM1224',
@@ -282,7 +283,7 @@ export const CONMGR_MESSAGES = {
     level: 'WARNING',
     text: 'ended {sessions} sessions of instance {instance} ({host}:{port}), which is in conflict with another primary: {decision}',
     cause: 'The conflict has lasted heartbeat_timeout, or an operator decided it.',
-    cure: 'As for CM1242.',
+    cure: 'Stop the primary that is not wanted, and rebuild it as a standby.',
   },
   foreign: {
     code: 'CM1245',

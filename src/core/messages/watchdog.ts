@@ -306,8 +306,9 @@ export const WATCHDOG_MESSAGES = {
     event: 'link_refused',
     level: 'LOG',
     text: 'refused heartbeat link from {peer}: {reason}',
-    cause: 'A conmgr asked for a link that it does not get.',
-    cure: 'See the reason.',
+    cause:
+      'A conmgr asked for a link that it does not get: its address is not allowed, the limit of links is reached, its timing is out of bounds, or it is of another version or cluster.',
+    cure: 'Act on the reason that is named: watchdog.allowed_clients, watchdog.max_heartbeat_connections, or conmgr.conf on that host.',
     everyMs: 60_000,
   },
   stray: {

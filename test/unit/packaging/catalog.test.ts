@@ -63,7 +63,8 @@ describe('the message catalog', () => {
       assert.match(id, /^[0-9a-f]{32}$/);
       assert.match(subject, /^Subject: \S/);
       assert.deepEqual(header, ['Defined-By: conmgr', 'Documentation: man:conmgr-messages(7)']);
-      assert.match(body, /\S/);
+      assert.match(body, /What to do: \S/);
+      assert.doesNotMatch(body, /As for CM\d/, 'each entry stands alone');
     }
     assert.equal(new Set(entries.map(({ id }) => id)).size, entries.length);
   });
