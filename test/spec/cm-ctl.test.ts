@@ -31,7 +31,7 @@ describe('exit statuses of cm_ctl', () => {
     ['failed', 'check without directory', ['check', '-D', '/nonexistent/d']],
     ['failed', 'init of a directory that is not empty', ['init', '-D', wrong]],
     ['usage', 'no mode', []],
-    ['usage', 'an unknown mode', ['register', '-D', empty]],
+    ['usage', 'an unknown mode', ['enlist', '-D', empty]],
     ['usage', 'an unknown option', ['status', '-D', empty, '--colour']],
     ['usage', 'a missing directory', ['status']],
     ['notRunning', 'status of what does not run', ['status', '-D', empty]],
