@@ -5,7 +5,7 @@ import type { Log, MessageParams } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { descriptorLimit } from '../io/limits.js';
-import { ownUnit } from '../io/systemd-job.js';
+import { unitOfProcess } from '../io/systemd-job.js';
 
 /** Stands for "unlimited". */
 const LARGEST_LIMIT = 2_147_483_647;
@@ -37,7 +37,7 @@ export function descriptorShortage(
   const { maxConnections } = config;
   const { figure: needed } = conmgrDescriptors(instances, maxConnections);
   if (limit >= needed) return undefined;
-  return { limit, needed, instances, maxConnections, directory, unit: ownUnit('conmgr@NAME.service') };
+  return { limit, needed, instances, maxConnections, directory, unit: unitOfProcess('conmgr@NAME.service') };
 }
 
 /** A figure of this process, or `otherwise` with a WARNING where /proc does not tell. */

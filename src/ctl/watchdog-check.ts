@@ -15,6 +15,7 @@ import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { type DataDirectory, openDataDirectory, readPostmaster } from '../io/data-directory.js';
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { descriptorLimit } from '../io/limits.js';
+import { unitOfProcess } from '../io/systemd-job.js';
 import type { Call } from './call.js';
 import { dataDirectoryError } from './data-directory-error.js';
 import type { Output } from './output.js';
@@ -107,6 +108,7 @@ async function checkInstanceDescriptors(
   const { soft: limit } = descriptorLimit({ pid: fact.pid });
   output.lines([`limit of PID ${fact.pid}: ${limit}, ${limit >= figure ? 'enough' : 'too few'}`]);
   if (limit >= figure) return;
-  const params = { limit, pid: fact.pid, needed: figure, maxFiles, heartbeatConnections: links };
+  const unit = unitOfProcess('postgresql.service', `/proc/${fact.pid}/cgroup`);
+  const params = { limit, pid: fact.pid, needed: figure, maxFiles, heartbeatConnections: links, unit };
   output.report(PROCESS_MESSAGES.instanceDescriptorsTooFew, params);
 }

@@ -33,10 +33,10 @@ export function unitInCgroup(text: string): ManagedUnit | undefined {
 }
 
 /**
- * The unit of this process as arguments of systemctl(1), ready for a shell: `conmgr@app1.service`,
+ * The unit of a process, this one by default, as arguments of systemctl(1), ready for a shell: `conmgr@app1.service`,
  * `--user 'conmgr@my\\x2dapp.service'`. `otherwise` for a process that belongs to none.
  */
-export function ownUnit(otherwise: string, cgroup = '/proc/self/cgroup'): string {
+export function unitOfProcess(otherwise: string, cgroup = '/proc/self/cgroup'): string {
   let managed: ManagedUnit | undefined;
   try {
     managed = unitInCgroup(readFileSync(cgroup, 'utf8'));

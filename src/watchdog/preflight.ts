@@ -12,7 +12,7 @@ import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { RIGHTS_SQL, type Rights } from '../core/terminator/statements.js';
 import { descriptorLimit } from '../io/limits.js';
 import type { PgSession } from '../io/pg-session.js';
-import { ownUnit } from '../io/systemd-job.js';
+import { unitOfProcess } from '../io/systemd-job.js';
 
 /** From this version on there are pg_use_reserved_connections and reserved_connections. */
 const RESERVED_SINCE = 160_000;
@@ -88,7 +88,7 @@ export function linksAllowed(wanted: number, log: Log): number {
     allowed,
     wanted,
     needed: figure,
-    unit: ownUnit('conmgr-watchdog@NAME.service'),
+    unit: unitOfProcess('conmgr-watchdog@NAME.service'),
   });
   return allowed;
 }
@@ -122,6 +122,7 @@ export function checkPostmasterLimit(
     needed,
     maxFiles,
     heartbeatConnections,
+    unit: unitOfProcess('postgresql.service', `/proc/${pid}/cgroup`),
   });
 }
 

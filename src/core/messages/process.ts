@@ -107,7 +107,7 @@ export const PROCESS_MESSAGES = {
     text: 'limit of {limit} open files of the PostgreSQL instance (PID {pid}) is lower than {needed}',
     detail:
       'max_files_per_process of {maxFiles} + 2 x watchdog.max_heartbeat_connections of {heartbeatConnections} = {needed}.',
-    hint: 'Raise LimitNOFILE= of the unit that starts PostgreSQL.',
+    hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}"; it takes effect with the next start of PostgreSQL.',
     cause:
       'The figure documented for an instance with a watchdog is higher than the limit its postmaster runs with.',
     cure: 'Raise LimitNOFILE= of the unit that starts PostgreSQL and restart it at the next occasion.',

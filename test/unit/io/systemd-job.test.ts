@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { managerIntent, unitInCgroup } from '../../../src/io/systemd-job.js';
+import { managerIntent, unitInCgroup, unitOfProcess } from '../../../src/io/systemd-job.js';
 import { temporaryDirectory } from '../../support/tree.js';
 
 const SYSTEM = '0::/system.slice/system-conmgr\\x2dwatchdog.slice/conmgr-watchdog@15-main.service\n';
@@ -49,6 +49,25 @@ describe('the unit of a process', () => {
       assert.equal(unitInCgroup(text), undefined, text);
     }
     assert.equal(unitInCgroup('0::/user.slice/user@1000.service/init.scope\n'), undefined);
+  });
+});
+
+describe('the unit of a process, for a shell', () => {
+  const named = (cgroup: string): string => {
+    const file = join(temporaryDirectory(), 'cgroup');
+    writeFileSync(file, cgroup);
+    return unitOfProcess('conmgr@NAME.service', file);
+  };
+
+  it('is named as systemctl takes it, with the manager of a user, and quoted where it has to be', () => {
+    assert.equal(named('0::/system.slice/conmgr@app1.service\n'), 'conmgr@app1.service');
+    assert.equal(named(USER), '--user conmgr-watchdog@srv-data.service');
+    assert.equal(named('0::/system.slice/conmgr@my\\x2dapp.service\n'), "'conmgr@my\\x2dapp.service'");
+  });
+
+  it('is a placeholder outside of a service and where it cannot be known', () => {
+    assert.equal(named('0::/\n'), 'conmgr@NAME.service');
+    assert.equal(unitOfProcess('x.service', '/nonexistent/cgroup'), 'x.service');
   });
 });
 
