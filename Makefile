@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo build check test test-unit test-integration test-system bench man install deb rpm check-packages clean help toolchain
+.PHONY: demo bpf build check test test-unit test-integration test-system bench man install deb rpm check-packages clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
@@ -48,6 +48,8 @@ demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KE
 bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/performance.md); ONLY=words, NODE=18|20|22|24
 	@$(RUN) bench
 
+bpf: dist/bpf/redirect.bpf.o ## the programs that redirect connections in the kernel (dist/bpf); needs clang
+
 man: $(INSTALLED) ## the manual pages (dist/man), from man/*.in and the tables of the code
 	@node packaging/run-ts.mjs packaging/render-man.ts dist/man
 
@@ -69,6 +71,11 @@ clean: ## remove everything that was built or installed
 dist/.built: $(INSTALLED) $(SOURCES)
 	@node packaging/bundle.mjs
 	@touch $@
+
+# The same object on every machine: no debug information, no path, and the byte order that is supported.
+dist/bpf/redirect.bpf.o: bpf/redirect.bpf.c
+	@mkdir -p $(@D)
+	@clang --target=bpfel -O2 -Wall -Wextra -Werror -c $< -o $@
 
 $(INSTALLED): package-lock.json | toolchain
 	npm ci --ignore-scripts --include=dev

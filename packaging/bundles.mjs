@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Every bundle that is made of this tree: the three programs (`dist/bin`), the client library (`dist/client`), and
+ * Every bundle that is made of this tree: the programs (`dist/bin`), the client library (`dist/client`), and
  * what runs in the tree itself.
  *
  * The programs are self-contained CommonJS files for Node.js 18 and later, not minified, so that a stack trace in
@@ -36,6 +36,7 @@ const programs = {
   conmgr: 'services/conmgr.ts',
   'conmgr-watchdog': 'services/watchdog.ts',
   cm_ctl: 'services/cm_ctl.ts',
+  'conmgr-helper': 'services/conmgr-helper.ts',
 };
 
 /** The version every bundle carries, from package.json. */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Imports point inwards: services -> src/{conmgr,watchdog,ctl,client} -> src/io -> src/core, and the core has neither
+ * Imports point inwards: services -> src/{conmgr,watchdog,ctl,client,helper} -> src/io -> src/core, and the core has neither
  * clock nor chance nor IO. Prints each import and each name that breaks this.
  */
 import { join } from 'node:path';
@@ -15,7 +15,8 @@ const REACH = /** @type {Readonly<Record<string, readonly string[]>>} */ ({
   'src/watchdog': ['src/io', 'src/core'],
   'src/ctl': ['src/io', 'src/core'],
   'src/client': ['src/io', 'src/core'],
-  services: ['src/conmgr', 'src/watchdog', 'src/ctl', 'src/client', 'src/io', 'src/core'],
+  'src/helper': ['src/io', 'src/core'],
+  services: ['src/conmgr', 'src/watchdog', 'src/ctl', 'src/client', 'src/helper', 'src/io', 'src/core'],
 });
 
 /** Bytes are data; everything else of Node.js is the outside world. */

@@ -22,8 +22,10 @@ import { renderCatalog } from './render-catalog.js';
 import { renderCompletion } from './render-completion.js';
 import { renderUnit } from './render-unit.mjs';
 
-const PROGRAMS = ['conmgr', 'conmgr-watchdog', 'cm_ctl'] as const;
+const PROGRAMS = ['conmgr', 'conmgr-watchdog', 'cm_ctl', 'conmgr-helper'] as const;
 const TEMPLATES = ['conmgr@.service', 'conmgr-watchdog@.service'] as const;
+/** Services of the host itself, which a user's manager has no right to. */
+const SERVICES = ['conmgr-helper.service', 'conmgr-redirect.service'] as const;
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE'] as const;
 
 /** Directory names of Debian's multiarch; other distributions have one directory for the architecture of the host. */
@@ -31,7 +33,7 @@ const TRIPLETS: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', ar
 
 /** One installation. */
 export interface Installation {
-  /** Root of the repository, with dist/bin, dist/client and, where the manual was made, dist/man. */
+  /** Root of the repository, with dist/bin, dist/client and, where they were made, dist/man and dist/bpf. */
   readonly from: string;
   /** DESTDIR: what stands for the root of the file system; '' for the root itself. */
   readonly destination: string;
@@ -59,6 +61,8 @@ export function installTree(installation: Installation): void {
   const library = at(join(libraryDirectory ?? `lib/${TRIPLETS[process.arch] ?? ''}`, 'conmgr'));
   clear(library);
   copy(source('dist/bin/koffi.node'), join(library, 'koffi.node'));
+  const programs = source('dist/bpf/redirect.bpf.o');
+  if (existsSync(programs)) copy(programs, join(library, 'redirect.bpf.o'));
 
   copyTree(source('extension'), join(share, 'extension'));
   for (const directory of shareDirectories) {
@@ -70,6 +74,10 @@ export function installTree(installation: Installation): void {
     for (const manager of ['system', 'user'] as const) {
       write(at(`lib/systemd/${manager}/${name}`), renderUnit(text, { prefix, manager }));
     }
+  }
+  for (const name of SERVICES) {
+    const text = readFileSync(source(`units/${name}`), 'utf8');
+    write(at(`lib/systemd/system/${name}`), renderUnit(text, { prefix, manager: 'system' }));
   }
   copy(source('units/conmgr.target'), at('lib/systemd/system/conmgr.target'));
   copy(source('units/90-conmgr.preset'), at('lib/systemd/system-preset/90-conmgr.preset'));

@@ -16,6 +16,7 @@ const SHARED_SUBJECTS: Readonly<Record<string, string>> = {
   started: '@SYSLOG_IDENTIFIER@ has started',
   stopping: '@SYSLOG_IDENTIFIER@ was told to stop',
   reloaded: '@SYSLOG_IDENTIFIER@ has read its configuration again',
+  unexpected_error: 'a mistake in @SYSLOG_IDENTIFIER@',
   link_up: 'a heartbeat link is up',
   link_refused: 'a heartbeat link was refused',
   session_refused: 'an application was refused',

@@ -3,6 +3,7 @@ import { CLIENT_MESSAGES } from '../../src/core/messages/client.js';
 import { CONFIG_MESSAGES } from '../../src/core/messages/config.js';
 import { CONMGR_MESSAGES } from '../../src/core/messages/conmgr.js';
 import { CTL_MESSAGES } from '../../src/core/messages/ctl.js';
+import { HELPER_MESSAGES } from '../../src/core/messages/kernel-helper.js';
 import type { MessageSpec } from '../../src/core/messages/message.js';
 import { PROCESS_MESSAGES } from '../../src/core/messages/process.js';
 import { TERMINATOR_MESSAGES } from '../../src/core/messages/terminator.js';
@@ -24,6 +25,7 @@ export const MESSAGE_TABLES: readonly MessageTable[] = [
   { section: 'conmgr', rows: CONMGR_MESSAGES, logged: true },
   { section: 'The watchdog', rows: WATCHDOG_MESSAGES, logged: true },
   { section: 'The terminator', rows: TERMINATOR_MESSAGES, logged: true },
+  { section: 'The kernel helper', rows: HELPER_MESSAGES, logged: true },
   { section: 'cm_ctl', rows: CTL_MESSAGES, logged: false },
   { section: 'The client library', rows: CLIENT_MESSAGES, logged: false },
 ];

@@ -106,7 +106,7 @@ function socketPlace(directory: string, name: string): { readonly path: string; 
 
 /** The bytes of one direction, cut into lines. Holds one incomplete line of at most `limit` bytes, and what the
  *  last chunk completed. */
-class LineBuffer {
+export class LineBuffer {
   readonly #limit: number;
   #incomplete: Buffer[] = [];
   #bytes = 0;

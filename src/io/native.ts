@@ -47,12 +47,16 @@ const LIBRARY_TRIPLET: Readonly<Record<string, string>> = {
   arm64: 'aarch64-linux-gnu',
 };
 
+/** The library directories below a prefix, as distributions name them. */
+export function libraryFolders(): string[] {
+  const triplet = LIBRARY_TRIPLET[process.arch];
+  return [...(triplet === undefined ? [] : [`lib/${triplet}`]), 'lib64', 'lib'];
+}
+
 /** Where an installed program looks for koffi.node: beside itself, then in the library directories of the prefix it
  *  is installed in (PREFIX/share/conmgr/conmgr.js). */
 function packagedPlaces(): string[] {
-  const triplet = LIBRARY_TRIPLET[process.arch];
-  const folders = [...(triplet === undefined ? [] : [`lib/${triplet}`]), 'lib64', 'lib'];
-  const places = ['koffi.node', ...folders.map((folder) => `../../${folder}/conmgr/koffi.node`)];
+  const places = ['koffi.node', ...libraryFolders().map((folder) => `../../${folder}/conmgr/koffi.node`)];
   return places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
 }
 

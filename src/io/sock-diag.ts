@@ -31,7 +31,7 @@ const RECEIVE_BYTES = 64 * 1024;
 /** Sockets of one call: their errors must fit into the receive buffer of the netlink socket. */
 const MOST_AT_ONCE = 100;
 
-/** A call of the kernel failed; `code` is the name of the error: EPERM, EOPNOTSUPP, ENOENT. */
+/** A call of the kernel failed; `code` is the name of the error: EPERM, ENOTSUP, ENOENT. */
 export class SockDiagError extends Error {
   readonly code: string;
 

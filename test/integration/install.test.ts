@@ -21,7 +21,7 @@ import { built } from '../support/programs.js';
 import { startCommand } from '../support/running.js';
 import { inTree, temporaryDirectory } from '../support/tree.js';
 
-const PROGRAMS = ['conmgr', 'conmgr-watchdog', 'cm_ctl'] as const;
+const PROGRAMS = ['conmgr', 'conmgr-watchdog', 'cm_ctl', 'conmgr-helper'] as const;
 const DOCUMENTS = 'usr/share/doc/conmgr';
 const destination = join(temporaryDirectory(), 'root');
 const at = (path: string): string => join(destination, path);
@@ -51,6 +51,8 @@ describe('an installation', () => {
     for (const path of [
       'usr/lib/systemd/system/conmgr@.service',
       'usr/lib/systemd/system/conmgr-watchdog@.service',
+      'usr/lib/systemd/system/conmgr-helper.service',
+      'usr/lib/systemd/system/conmgr-redirect.service',
       'usr/lib/systemd/system/conmgr.target',
       'usr/lib/systemd/user/conmgr@.service',
       'usr/lib/systemd/user/conmgr-watchdog@.service',

@@ -10,7 +10,7 @@ import { built, type ProgramName, runProgram, startProgram } from '../support/pr
 import { type Running, startCommand } from '../support/running.js';
 import { inTree, temporaryDirectory } from '../support/tree.js';
 
-const PROGRAMS: readonly ProgramName[] = ['conmgr', 'conmgr-watchdog', 'cm_ctl'];
+const PROGRAMS: readonly ProgramName[] = ['conmgr', 'conmgr-watchdog', 'cm_ctl', 'conmgr-helper'];
 
 describe('the built programs', () => {
   const { version } = JSON.parse(readFileSync(inTree('package.json'), 'utf8')) as { version: string };

@@ -1,7 +1,7 @@
 /** The units as `make install` places them, judged by systemd's own programs; none of them needs a running systemd. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { installForTest } from '../support/installed-tree.js';
@@ -10,6 +10,7 @@ import { whyNoSystemd } from '../support/systemd-programs.js';
 import { temporaryDirectory } from '../support/tree.js';
 
 const TEMPLATES = ['conmgr@.service', 'conmgr-watchdog@.service'] as const;
+const SERVICES = ['conmgr-helper.service', 'conmgr-redirect.service'] as const;
 const MANAGERS = ['system', 'user'] as const;
 
 /** Highest figure of `systemd-analyze security` that is accepted, in tenths. */
@@ -105,10 +106,34 @@ describe('the installed units', () => {
     assert.match(settings('user', 'conmgr@.service', 'ExecStart').join(), / --user$/);
   });
 
+  it('give the helper one right, a user of its own and an environment that nobody else writes', () => {
+    const name = 'conmgr-helper.service';
+    for (const [key, value] of [
+      ['User', 'conmgr-helper'],
+      ['Group', 'conmgr'],
+      ['CapabilityBoundingSet', 'CAP_NET_ADMIN'],
+      ['AmbientCapabilities', 'CAP_NET_ADMIN'],
+      ['NoNewPrivileges', 'yes'],
+      ['IPAddressDeny', 'any'],
+      ['WantedBy', 'multi-user.target'],
+    ] as const) {
+      assert.deepEqual(settings('system', name, key), [value], key);
+    }
+    assert.match(settings('system', name, 'UnsetEnvironment').join(' '), /\bNODE_OPTIONS\b.*\bLD_PRELOAD\b/);
+    assert.match(settings('system', name, 'ExecStopPost').join(), /conmgr-helper clear /);
+    assert.equal(existsSync(unitPath('user', name)), false, "a user's manager cannot give the right");
+    for (const conmgr of TEMPLATES) {
+      for (const key of ['CapabilityBoundingSet', 'AmbientCapabilities']) {
+        assert.deepEqual(settings('system', conmgr, key), [''], `${conmgr} ${key}`);
+      }
+    }
+  });
+
   it('call programs that take the arguments', async () => {
     for (const [program, args, message] of [
       ['conmgr', ['--unit', 'no--path', '--user'], /instance name "no--path"/],
       ['conmgr-watchdog', ['--unit', 'no--path'], /instance name "no--path"/],
+      ['conmgr-helper', ['load', '--cgroup', 'none', '--user', '-'], /there is no user "-"/],
     ] as const) {
       const { code, stderr } = await runProgram(program, args);
       assert.deepEqual({ code, said: message.test(stderr) }, { code: 78, said: true }, stderr);
@@ -128,7 +153,7 @@ describe('systemd-analyze', { skip: whyNoSystemd('systemd-analyze') }, () => {
   };
 
   it('finds nothing to say about the units of the system', () => {
-    const paths = [...TEMPLATES, 'conmgr.target'].map((name) => unitPath('system', name));
+    const paths = [...TEMPLATES, ...SERVICES, 'conmgr.target'].map((name) => unitPath('system', name));
     assert.deepEqual(analyze('verify', '--man=no', ...paths), { status: 0, output: '' });
   });
 

@@ -3,7 +3,7 @@ import { type Output, type Running, type StartOptions, startCommand } from './ru
 import { inTree } from './tree.js';
 
 /** The programs in dist/bin. */
-export type ProgramName = 'conmgr' | 'conmgr-watchdog' | 'cm_ctl';
+export type ProgramName = 'conmgr' | 'conmgr-watchdog' | 'cm_ctl' | 'conmgr-helper';
 
 /** A path below dist, `client/index.mjs` for instance. */
 export function built(path: string): string {

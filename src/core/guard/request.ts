@@ -132,26 +132,30 @@ function listeners(ports: readonly number[], permission: Permission): string[] {
   return ports.filter((port) => !permission.allowsListener(port)).map((port) => `listener ${port}`);
 }
 
-/** Allows `burst` at once and `perSecond` after that. */
+/** Requests of one connection at once: each of 64 instances may be lost and routed anew in the same moment. */
+const BURST = 256;
+const PER_SECOND = 64;
+
+/** Allows a burst, and then so many a second; who asks for more waits. */
 export class RequestAllowance {
   readonly #burst: number;
   readonly #perSecond: number;
   #left: number;
   #at: number;
 
-  constructor(now: number, burst = 50, perSecond = 20) {
+  constructor(now: number, burst = BURST, perSecond = PER_SECOND) {
     this.#burst = burst;
     this.#perSecond = perSecond;
     this.#left = burst;
     this.#at = now;
   }
 
-  /** Whether one more may be served at this moment (ms of a monotonic clock). */
-  take(now: number): boolean {
+  /** Takes one at this moment (ms of a monotonic clock) and gives 0, or takes none and gives the ms to wait. */
+  take(now: number): number {
     this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) * this.#perSecond) / 1000);
     this.#at = now;
-    if (this.#left < 1) return false;
+    if (this.#left < 1) return Math.ceil(((1 - this.#left) * 1000) / this.#perSecond);
     this.#left -= 1;
-    return true;
+    return 0;
   }
 }

@@ -184,13 +184,14 @@ describe('the list of targets', () => {
 });
 
 describe('the allowance of a connection', () => {
-  it('is 50 requests at once and 20 a second after that', () => {
+  it('is 256 requests at once and 64 a second after that; the next has to wait', () => {
     const allowance = new RequestAllowance(1000);
     const taken = (now: number, tries: number) =>
-      Array.from({ length: tries }, () => allowance.take(now)).filter(Boolean).length;
-    assert.equal(taken(1000, 60), 50);
-    assert.equal(taken(1049, 10), 0);
-    assert.equal(taken(1100, 10), 2);
-    assert.equal(taken(100_000, 60), 50);
+      Array.from({ length: tries }, () => allowance.take(now)).filter((waitMs) => waitMs === 0).length;
+    assert.equal(taken(1000, 300), 256);
+    assert.equal(allowance.take(1000), 16);
+    assert.equal(taken(1015, 10), 0);
+    assert.equal(taken(1016, 10), 1);
+    assert.equal(taken(100_000, 300), 256);
   });
 });

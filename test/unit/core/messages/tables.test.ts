@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { CLIENT_MESSAGES } from '../../../../src/core/messages/client.js';
 import { CONFIG_MESSAGES } from '../../../../src/core/messages/config.js';
 import { CONMGR_MESSAGES } from '../../../../src/core/messages/conmgr.js';
+import { HELPER_MESSAGES } from '../../../../src/core/messages/kernel-helper.js';
 import { type MessageSpec, renderMessage } from '../../../../src/core/messages/message.js';
 import { MessageError } from '../../../../src/core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../../../../src/core/messages/process.js';
@@ -13,6 +14,7 @@ const TABLES = [
   CLIENT_MESSAGES,
   CONFIG_MESSAGES,
   CONMGR_MESSAGES,
+  HELPER_MESSAGES,
   PROCESS_MESSAGES,
   TERMINATOR_MESSAGES,
   WATCHDOG_MESSAGES,

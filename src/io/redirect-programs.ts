@@ -1,0 +1,124 @@
+/** Loads the redirect programs, attaches them to a control group and pins them and their maps; and the way back. */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { linkProgram, readBpfObject } from '../core/redirect/elf.js';
+import { mountPoints } from '../core/redirect/mounts.js';
+import { Bpf } from './bpf.js';
+import type { Native } from './native.js';
+
+/** Where root pins them; systemd shows the helper the same directory elsewhere. */
+export const PINS = '/sys/fs/bpf/conmgr';
+
+/** enum bpf_prog_type and bpf_attach_type of linux/bpf.h, by the name of the program. */
+const KINDS: Readonly<Record<string, { readonly type: number; readonly attachType: number }>> = {
+  connect4: { type: 18, attachType: 10 },
+  connect6: { type: 18, attachType: 11 },
+  sock_release: { type: 9, attachType: 34 },
+};
+export const ROUTES = 'routes';
+export const SESSIONS = 'sessions';
+
+export interface Place {
+  /** Directory of the pins, in a file system of type bpf. */
+  readonly pins: string;
+  /** Directory of the control group whose processes are redirected; undefined: none, the programs are only pinned. */
+  readonly cgroup: string | undefined;
+}
+
+export interface LoadOptions extends Place {
+  /** The object of programs. */
+  readonly object: string;
+  /** Whom the pins belong to. */
+  readonly owner: { readonly uid: number; readonly gid: number };
+}
+
+/** The root of the control groups of version 2, which may be mounted beside the older ones; undefined: nowhere. */
+export function findCgroup2(): string | undefined {
+  return mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'), 'cgroup2')[0];
+}
+
+/** Replaces what is loaded. Throws BpfError or the system's error, and then leaves nothing behind. */
+export function loadRedirect(native: Native, options: LoadOptions): void {
+  const bpf = new Bpf(native);
+  const { programs, maps, license } = readBpfObject(readFileSync(options.object));
+  unloadRedirect(native, options);
+  const open: number[] = [];
+  try {
+    mkdirSync(options.pins, { recursive: true });
+    const pin = (fd: number, name: string): void => {
+      const path = join(options.pins, name);
+      bpf.pin(fd, path);
+      chmodSync(path, 0o600);
+      chownSync(path, options.owner.uid, options.owner.gid);
+    };
+    const mapFds = new Map<string, number>();
+    for (const map of maps) {
+      const fd = bpf.createMap(map);
+      open.push(fd);
+      mapFds.set(map.name, fd);
+      pin(fd, map.name);
+    }
+    const loaded = programs.map((program) => {
+      const kind = KINDS[program.name];
+      if (kind === undefined) throw new RangeError(`nothing is known of program "${program.name}"`);
+      const instructions = linkProgram(program, mapFds);
+      const fd = bpf.loadProgram({ name: program.name, ...kind, instructions, license });
+      open.push(fd);
+      pin(fd, program.name);
+      return { fd, attachType: kind.attachType };
+    });
+    chmodSync(options.pins, 0o700);
+    chownSync(options.pins, options.owner.uid, options.owner.gid);
+    withCgroup(options.cgroup, (cgroup) => {
+      for (const { fd, attachType } of loaded) bpf.attach(cgroup, fd, attachType);
+    });
+  } catch (error) {
+    unloadRedirect(native, options);
+    throw error;
+  } finally {
+    for (const fd of open) closeSync(fd);
+  }
+}
+
+/** Detaches and removes what is pinned; whether there was anything. Throws BpfError when it may not. */
+export function unloadRedirect(native: Native, { pins, cgroup }: Place): boolean {
+  if (!existsSync(pins)) return false;
+  const bpf = new Bpf(native);
+  withCgroup(cgroup, (group) => {
+    for (const [name, { attachType }] of Object.entries(KINDS)) {
+      const path = join(pins, name);
+      if (!existsSync(path)) continue;
+      const program = bpf.openPin(path);
+      try {
+        bpf.detach(group, program, attachType);
+      } catch (error) {
+        // It was not attached here.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      } finally {
+        closeSync(program);
+      }
+    }
+  });
+  rmSync(pins, { recursive: true });
+  return true;
+}
+
+function withCgroup(path: string | undefined, act: (fd: number) => void): void {
+  if (path === undefined) return;
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    act(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
