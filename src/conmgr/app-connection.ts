@@ -12,6 +12,8 @@ import {
   readFirstPacket,
 } from '../core/protocol/startup.js';
 
+import type { ListenerRule } from './app-listeners.js';
+
 /** More unsent octets than this and the application is closed: it does not read. */
 export const SESSION_QUEUE_LIMIT = 64 * 1024;
 /** A peer may take this long to read what was sent last and to close its own end; then it is cut off. */
@@ -42,13 +44,36 @@ export interface AppEvents {
   refusedQuestion(connection: AppConnection, reason: string): void;
   /** `more`: what differs from one to the next, so that a flood of them is one kind of message. */
   garbage(connection: AppConnection, reason: string, more: string): void;
+  /** A stock driver is to be forwarded: what takes its bytes from now on. */
+  forward(connection: AppConnection, socket: Socket): Successor;
+  /** Resolves when the request has been handed on. */
+  cancel(connection: AppConnection, request: CancelRequest): Promise<void>;
   /** The first packet is complete, whatever it was: the connection is no longer half-open. */
   settled(connection: AppConnection): void;
+  /** It has to send a first packet once more. */
+  unsettled(connection: AppConnection): void;
   closed(connection: AppConnection): void;
+}
+
+export type CancelRequest = Extract<FirstPacket, { kind: 'cancel' }>;
+
+/** What a connection hands its bytes to once it is known what it is. */
+export interface Successor {
+  take(chunk: Buffer): void;
+  /** The application has nothing more to say. */
+  ended(): void;
+  /** Everything that was written has gone out. */
+  drained(): void;
+  closed(): void;
+  /** Both ends at once, without a word. */
+  reset(): void;
 }
 
 export class AppConnection {
   readonly id: number;
+  readonly listener: ListenerRule;
+  /** Of the application. */
+  readonly address: string;
   /** `127.0.0.1:40312`, `[::1]:40312`. */
   readonly peer: string;
   readonly remotePort: number;
@@ -56,28 +81,39 @@ export class AppConnection {
   readonly #socket: Socket;
   readonly #events: AppEvents;
   #held: Buffer = Buffer.alloc(0);
-  #phase: 'first packet' | 'session' | 'ending' = 'first packet';
+  #phase: 'first packet' | 'session' | 'handed over' | 'ending' = 'first packet';
   /** Encryption was asked for and refused; each may be asked once, as libpq does. */
   readonly #declined = new Set<string>();
+  #successor: Successor | undefined;
   #cutOff: NodeJS.Timeout | undefined;
 
   /** `silentAfterMs`: a host that does not answer for so long counts as gone. */
-  constructor(id: number, socket: Socket, events: AppEvents, silentAfterMs: number) {
+  constructor(id: number, socket: Socket, events: AppEvents, listener: ListenerRule, silentAfterMs: number) {
     this.id = id;
+    this.listener = listener;
     this.#socket = socket;
     this.#events = events;
     this.remotePort = socket.remotePort ?? 0;
     const address = socket.remoteAddress ?? 'unknown';
+    this.address = address;
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${this.remotePort}`;
     this.localPort = socket.localPort ?? 0;
     socket.setNoDelay(true);
     if (!isLoopback(address)) socket.setKeepAlive(true, keepAliveDelayMs(silentAfterMs));
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    // An application that half-closes has nothing more to say, and its attachment is over.
-    socket.on('end', () => this.end());
+    socket.on('data', (chunk: Buffer) => {
+      if (this.#successor === undefined) this.#take(chunk);
+      else this.#successor.take(chunk);
+    });
+    socket.on('drain', () => this.#successor?.drained());
+    socket.on('end', () => {
+      // An application that half-closes has nothing more to say, and its attachment is over.
+      if (this.#successor === undefined) this.end();
+      else this.#successor.ended();
+    });
     socket.on('error', () => {});
     socket.on('close', () => {
       clearTimeout(this.#cutOff);
+      this.#successor?.closed();
       events.closed(this);
     });
   }
@@ -98,6 +134,28 @@ export class AppConnection {
   destroy(): void {
     this.#phase = 'ending';
     this.#socket.destroy();
+  }
+
+  /** Its server is lost: it must not wait for an answer that never comes. */
+  reset(): void {
+    if (this.#successor === undefined) this.destroy();
+    else this.#successor.reset();
+  }
+
+  /** Something that is not PostgreSQL: closed, and said in the log. */
+  garbage(reason: string, bytes: Buffer): void {
+    this.#garbage(reason, ` (first bytes ${bytes.toString('hex', 0, 16)})`);
+  }
+
+  /** A CancelRequest gets no answer but the end of the connection. */
+  cancel(request: CancelRequest): void {
+    this.#settle();
+    void this.#events.cancel(this, request).then(() => this.end());
+  }
+
+  /** Its next packet is a first packet again, and must come as soon as one. */
+  unsettle(): void {
+    this.#events.unsettled(this);
   }
 
   /** Sends an ErrorResponse and closes once the peer has had time to read it. */
@@ -135,18 +193,18 @@ export class AppConnection {
         return;
       case 'ssl-request':
       case 'gssenc-request':
-        this.#decline(packet.kind, packet.rest);
+        if (this.listener.forwards()) this.#forward();
+        else this.#decline(packet.kind, packet.rest);
         return;
       case 'startup':
         this.#startup(packet);
         return;
       case 'cancel':
-        // A cancel request for a session that conmgr does not carry: as PostgreSQL, no answer.
-        this.#settle();
-        this.end();
+        this.cancel(packet);
         return;
       case 'direct-tls':
-        this.#garbage('direct TLS is not served on this port', '');
+        if (this.listener.forwards()) this.#forward();
+        else this.#garbage('direct TLS is not served on this port', '');
         return;
       case 'garbage':
         this.#garbage(
@@ -155,6 +213,15 @@ export class AppConnection {
         );
         return;
     }
+  }
+
+  #forward(): void {
+    const held = this.#held;
+    this.#held = Buffer.alloc(0);
+    this.#settle();
+    this.#phase = 'handed over';
+    this.#successor = this.#events.forward(this, this.#socket);
+    this.#successor.take(held);
   }
 
   #decline(kind: string, rest: Buffer): void {
@@ -169,6 +236,10 @@ export class AppConnection {
 
   #startup(packet: Extract<FirstPacket, { kind: 'startup' }>): void {
     const question = packet.params.get(ASK_OPTION);
+    if (question === undefined && this.listener.forwards()) {
+      this.#forward();
+      return;
+    }
     this.#settle();
     if (question === undefined) {
       this.#events.stock(this);

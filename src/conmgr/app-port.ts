@@ -10,7 +10,9 @@ import type { Ask } from '../core/protocol/ask.js';
 import { type BoundMessage, type ConmgrMessage, encodeConmgrMessage } from '../core/protocol/first-phase.js';
 import { type ErrorFields, encodeErrorResponse, STARTUP_TIMEOUT_MS } from '../core/protocol/startup.js';
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
-import { AppConnection, type AppEvents } from './app-connection.js';
+import { AppConnection, type AppEvents, type CancelRequest, type Successor } from './app-connection.js';
+import type { ListenerRule } from './app-listeners.js';
+import type { Gateway } from './gateway.js';
 
 /** A message to many sessions goes out in slices of this size, with the links' packets between them. */
 export const SLICE = 200;
@@ -34,13 +36,14 @@ export interface AppPortOptions {
   readonly allowed: () => { readonly connections: number; readonly limit: number };
   /** heartbeat_timeout: an application's host that is silent for longer counts as gone. */
   readonly silentAfterMs: () => number;
+  /** Takes over stock drivers. */
+  readonly gateway: Gateway;
   readonly events: AppPortEvents;
 }
 
 interface Delivery {
   readonly sessions: readonly number[];
-  readonly bytes: Buffer;
-  readonly close: boolean;
+  readonly act: (connection: AppConnection) => void;
   /** A later delivery of the same subject makes what is left of this one worthless; undefined: nothing does. */
   readonly subject: string | undefined;
   next: number;
@@ -79,10 +82,19 @@ export class AppPort implements AppEvents {
     return this.#connections.get(session);
   }
 
-  accept(socket: Socket): void {
-    const { connections, limit } = this.#options.allowed();
-    const full = this.#connections.size >= connections;
-    if (full) this.#options.events.report('noDescriptor', { open: this.#connections.size, limit });
+  /** Whether a descriptor is left for one more connection. */
+  hasRoom(): boolean {
+    return this.#used < this.#options.allowed().connections;
+  }
+
+  get #used(): number {
+    return this.#connections.size + this.#options.gateway.servers;
+  }
+
+  accept(socket: Socket, listener: ListenerRule): void {
+    const { limit } = this.#options.allowed();
+    const full = !this.hasRoom();
+    if (full) this.#options.events.report('noDescriptor', { open: this.#used, limit });
     if (full || this.#halfOpen.size >= MAX_HALF_OPEN) {
       // Who has not said anything yet makes room: a real client speaks at once.
       const [oldest] = this.#halfOpen.keys();
@@ -93,11 +105,10 @@ export class AppPort implements AppEvents {
       this.#forget(oldest);
       oldest.sendAway(refusalForDescriptors(limit));
     }
-    const connection = new AppConnection(this.#nextId, socket, this, this.#options.silentAfterMs());
+    const connection = new AppConnection(this.#nextId, socket, this, listener, this.#options.silentAfterMs());
     this.#nextId += 1;
     this.#connections.set(connection.id, connection);
-    this.#halfOpen.set(connection, this.#options.clock.monotonicMs());
-    this.#sweep ??= this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
+    this.unsettled(connection);
   }
 
   /** Queues messages; they go out in order, a slice a turn of the event loop. */
@@ -106,7 +117,23 @@ export class AppPort implements AppEvents {
     const bytes = encoded.length === 1 && encoded[0] !== undefined ? encoded[0] : Buffer.concat(encoded);
     const subject = subjectOf(messages);
     if (subject !== undefined) this.#queue = this.#queue.filter((waiting) => waiting.subject !== subject);
-    this.#queue.push({ sessions, bytes, close, subject, next: 0 });
+    this.#enqueue(sessions, subject, (connection) => {
+      connection.send(bytes);
+      if (close) connection.end();
+    });
+  }
+
+  /** Resets connections that are forwarded, in the same slices. */
+  reset(sessions: readonly number[]): void {
+    this.#enqueue(sessions, undefined, (connection) => connection.reset());
+  }
+
+  #enqueue(
+    sessions: readonly number[],
+    subject: string | undefined,
+    act: (connection: AppConnection) => void,
+  ): void {
+    this.#queue.push({ sessions, act, subject, next: 0 });
     if (!this.#delivering) this.#deliver();
   }
 
@@ -151,8 +178,22 @@ export class AppPort implements AppEvents {
     this.#options.events.report('badClient', { peer: connection.peer, reason, more });
   }
 
+  forward(connection: AppConnection, socket: Socket): Successor {
+    return this.#options.gateway.adopt(connection, socket);
+  }
+
+  cancel(connection: AppConnection, request: CancelRequest): Promise<void> {
+    return this.#options.gateway.cancel(request, connection);
+  }
+
   settled(connection: AppConnection): void {
     this.#halfOpen.delete(connection);
+  }
+
+  unsettled(connection: AppConnection): void {
+    this.#halfOpen.delete(connection);
+    this.#halfOpen.set(connection, this.#options.clock.monotonicMs());
+    this.#sweep ??= this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
   }
 
   closed(connection: AppConnection): void {
@@ -179,8 +220,7 @@ export class AppPort implements AppEvents {
       delivery.next += slice.length;
       for (const session of slice) {
         const connection = this.#connections.get(session);
-        connection?.send(delivery.bytes);
-        if (delivery.close) connection?.end();
+        if (connection !== undefined) delivery.act(connection);
       }
       if (delivery.next >= delivery.sessions.length) this.#queue.shift();
     }

@@ -15,15 +15,15 @@ import type { ReloadReport, StatusReport, StopMode } from '../core/control/proto
 import type { LinkIdentity } from '../core/link/link.js';
 import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
-import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
 import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
-import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
+import { AppListeners } from './app-listeners.js';
 import { AppPort } from './app-port.js';
+import { Gateway } from './gateway.js';
 import { Links } from './links.js';
 import { ManagerStatus } from './manager-status.js';
 import { PeerProcesses } from './peers.js';
@@ -32,8 +32,6 @@ import { statusReport } from './status.js';
 
 /** How long a fast stop waits for applications to take their goodbye. */
 const DRAIN_TIMEOUT_MS = 2000;
-/** Connections that the kernel may hold while conmgr is busy; capped by net.core.somaxconn. */
-const BACKLOG = 4096;
 /** Answer to a reload that comes too late. */
 const SHUTTING_DOWN: ReloadReport = { changed: [], needsRestart: [], problems: ['conmgr is shutting down'] };
 
@@ -59,11 +57,12 @@ export class Daemon {
   readonly #core: ConmgrCore;
   readonly #links: Links;
   readonly #port: AppPort;
+  readonly #gateway: Gateway;
   readonly #peers: PeerProcesses;
   readonly #managerStatus: ManagerStatus;
   readonly #startedAt: WallMs;
   readonly #watchers = new Set<() => void>();
-  #listener: Listener | undefined;
+  #listeners: AppListeners | undefined;
   /** Open before the first link and the first application. */
   #ownDescriptors = 0;
   #timer: TimerHandle | undefined;
@@ -84,8 +83,24 @@ export class Daemon {
       probed: (instance, answered, text) =>
         this.#run(this.#core.probed(instance, answered, text, this.#now())),
     });
+    this.#gateway = new Gateway({
+      descriptorLimit: options.descriptorLimit,
+      hasRoom: () => this.#port.hasRoom(),
+      connectTimeoutMs: () => this.#core.config.heartbeatConnectTimeoutMs,
+      events: {
+        forward: (session, target, app) => this.#run(this.#core.forward(session, target, app, this.#now())),
+        introduced: (session, app, target) =>
+          this.#run(this.#core.introduced(session, app, target, this.#now())),
+        routeFailed: (session, instance, text) =>
+          this.#run(this.#core.routeFailed(session, instance, text, this.#now())),
+        bound: (session, instance, address, port) =>
+          this.#run(this.#core.bound(session, instance, address, port)),
+        closed: (session) => this.#run(this.#core.closed(session, this.#now())),
+      },
+    });
     this.#port = new AppPort({
       clock: options.clock,
+      gateway: this.#gateway,
       allowed: () => ({
         connections: connectionsLeft(
           options.descriptorLimit,
@@ -112,25 +127,15 @@ export class Daemon {
     });
   }
 
-  /** Binds the port and begins to set up the links. Rejects with MessageError when it cannot listen. */
+  /** Binds the ports and begins to set up the links. Rejects with MessageError when it cannot listen. */
   async start(): Promise<void> {
     const { config, log } = this.#options;
-    try {
-      this.#listener = await listen({
-        addresses: config.listenAddresses,
-        port: config.port,
-        backlog: BACKLOG,
-        onConnection: (socket) => this.#port.accept(socket),
-      });
-    } catch (error) {
-      if (!(error instanceof ListenError)) throw error;
-      const reason = error.failures.map(({ address, text }) => `${address}: ${text}`).join('; ');
-      throw new MessageError(CONMGR_MESSAGES.cannotListen, { port: config.port, reason }, { cause: error });
-    }
-    for (const { address, text } of this.#listener.missing)
-      log.write(CONMGR_MESSAGES.addressMissing, { address, reason: text });
-    for (const address of this.#listener.addresses)
-      log.write(CONMGR_MESSAGES.listening, { address, port: config.port });
+    this.#listeners = await AppListeners.open(
+      config,
+      () => this.#core.config,
+      log,
+      (socket, rule) => this.#port.accept(socket, rule),
+    );
     this.#ownDescriptors = this.#options.openDescriptors();
     this.#run(this.#core.start(this.#now()));
   }
@@ -153,11 +158,12 @@ export class Daemon {
         directory,
         startedAt: this.#startedAt,
         port: this.#options.config.port,
-        listenAddresses: this.#listener?.addresses ?? [],
+        listenAddresses: this.#listeners?.addresses ?? [],
         lastReload: this.#lastReload,
         descriptors: { limit: descriptorLimit, open: openDescriptors() },
       },
       peers,
+      (session) => this.#gateway.traffic(session),
       clock.monotonicMs(),
       clock.wallMs(),
     );
@@ -185,7 +191,7 @@ export class Daemon {
     }
     if (mode !== 'smart') {
       this.#sayStopping();
-      void this.#listener?.close();
+      void this.#listeners?.close();
     }
     this.#run(this.#core.stop(mode, this.#now()));
   }
@@ -227,7 +233,7 @@ export class Daemon {
     // What needs a restart keeps its running value, so that a second reload still finds it changed.
     this.#run(
       this.#core.reconfigure(
-        { ...next, port: before.port, listenAddresses: before.listenAddresses },
+        { ...next, port: before.port, listenAddresses: before.listenAddresses, listeners: before.listeners },
         this.#now(),
       ),
     );
@@ -281,7 +287,17 @@ export class Daemon {
         this.#port.tell(effect.sessions, effect.messages, effect.close);
         break;
       case 'refuse':
-        this.#port.refuse(effect.session, effect.error);
+        if (!this.#gateway.refuse(effect.session, effect.error))
+          this.#port.refuse(effect.session, effect.error);
+        break;
+      case 'route':
+        this.#gateway.route(effect.session, effect.place);
+        break;
+      case 'hold':
+        this.#gateway.hold(effect.session);
+        break;
+      case 'reset':
+        this.#port.reset(effect.sessions);
         break;
       case 'resolve':
       case 'connect':
@@ -371,7 +387,7 @@ export class Daemon {
     this.#sayStopping();
     this.#ended = true;
     this.#timer?.cancel();
-    await this.#listener?.close();
+    await this.#listeners?.close();
     await this.#port.drain(DRAIN_TIMEOUT_MS);
     this.#links.close();
     this.#options.log.write(CONMGR_MESSAGES.stopped);

@@ -18,10 +18,12 @@ export function preflight(directory: string, config: ConmgrConfig, log: Log): nu
   );
   const shortage = descriptorShortage(directory, config, limit);
   if (shortage !== undefined) throw new MessageError(PROCESS_MESSAGES.descriptorsTooFew, shortage);
-  if (config.maxConnections === 0) {
+  const instances = config.instances.length;
+  if (config.maxConnections === 0 || config.gateway || config.listeners.length > 0) {
     log.write(PROCESS_MESSAGES.descriptorsAllow, {
       limit,
-      connections: connectionsAllowed(limit, config.instances.length),
+      connections: connectionsAllowed(limit, instances),
+      forwarded: connectionsAllowed(limit, instances, 2),
     });
   }
   return limit;

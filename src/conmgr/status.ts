@@ -9,6 +9,7 @@ import { formatPosition } from '../core/instance/position.js';
 import { HEALTH_MEANING } from '../core/link/health-meaning.js';
 import { hasAttribute, UNKNOWN_ATTRIBUTES } from '../core/protocol/attributes.js';
 import type { MonotonicMs, WallMs } from '../core/time.js';
+import type { Traffic } from './gateway.js';
 
 /** What the core does not know of its own process. */
 export interface ProcessFacts {
@@ -33,6 +34,7 @@ export function statusReport(
   core: ConmgrCore,
   facts: ProcessFacts,
   peers: ReadonlyMap<number, PeerFacts>,
+  traffic: (session: number) => Traffic | undefined,
   now: MonotonicMs,
   wall: WallMs,
 ): StatusReport {
@@ -69,10 +71,21 @@ export function statusReport(
         application: session.ask.app,
         target: session.ask.target,
         instance: session.phase === 'bound' ? (session.instance ?? null) : null,
-        mode: 'aware',
+        mode: session.mode,
         since: toWall(session.since),
+        ...forwardedBytes(traffic(session.id)),
       }),
     ),
+  };
+}
+
+function forwardedBytes(
+  traffic: Traffic | undefined,
+): Pick<ApplicationStatus, 'listener' | 'bytesFromApplication' | 'bytesFromServer'> {
+  return {
+    listener: traffic?.listener ?? null,
+    bytesFromApplication: traffic?.fromApplication ?? null,
+    bytesFromServer: traffic?.fromServer ?? null,
   };
 }
 

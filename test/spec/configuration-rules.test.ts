@@ -139,6 +139,7 @@ describe('rules between the values of conmgr.conf', () => {
       maxConnections: 0,
       gateway: true,
       gatewayTargetSessionAttrs: 'read-write',
+      listeners: [],
       guard: false,
       evictOnRoleChange: 'writers',
       onConflict: 'newest',

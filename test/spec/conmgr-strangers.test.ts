@@ -29,7 +29,7 @@ function errorIn(bytes: Buffer): ReadonlyMap<string, string> {
   return decodeErrorResponse(bytes.subarray(5));
 }
 
-describe('a stock driver on the port', () => {
+describe('a stock driver on the port while gateway is off', () => {
   let set: ScriptedSet;
   before(async () => {
     set = await ScriptedSet.start([PRIMARY], { settings: { gateway: 'off' } });
@@ -63,6 +63,12 @@ describe('a stock driver on the port', () => {
       await ended;
       assert.equal(errorIn(all().subarray(requests.length)).get('C'), '57P03');
     }
+  });
+
+  it('that begins with TLS at once is closed, for nothing could be said to it', async () => {
+    const { received } = await sendRaw(set.conmgr.port, [Buffer.from('16030100f8010000f40303', 'hex')]);
+    assert.equal(received.length, 0);
+    await set.conmgr.logged(/LOG: +closed application connection .*: direct TLS is not served on this port/);
   });
 
   it("node-postgres reports it as the server's error", async () => {
@@ -120,7 +126,6 @@ describe('something else on the port', () => {
   for (const [what, bytes] of [
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
     ['an SSH banner', Buffer.from('SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n')],
-    ['a TLS hello', Buffer.from('16030100f8010000f40303', 'hex')],
     ['zeros', Buffer.alloc(64)],
     ['a start-up packet of 10,001 bytes', Buffer.from('0000271100030000', 'hex')],
     ['a start-up packet of 4 GB', Buffer.from('ffffffff00030000', 'hex')],

@@ -93,6 +93,9 @@ export function applicationStatus(changes: Partial<ApplicationStatus> = {}): App
     target: 'primary',
     instance: 0,
     mode: 'aware',
+    listener: null,
+    bytesFromApplication: null,
+    bytesFromServer: null,
     since: NOW - 3_600_000,
     ...changes,
   };

@@ -6,7 +6,7 @@
 import { TARGET_REFUSALS, TARGET_SYNONYMS, TARGETS } from '../cluster/target-session.js';
 import { host, ipAddress } from './host-types.js';
 import type { ParameterTable, ValuesOf } from './parameter.js';
-import type { InstanceConfig } from './types.js';
+import type { InstanceConfig, ListenerConfig } from './types.js';
 import { port } from './value-type.js';
 import { oneOf } from './word-types.js';
 
@@ -71,24 +71,30 @@ export const LISTENER_PARAMETERS = {
   listener_port: {
     type: port(),
     default: undefined,
-    ...LATER_CONSTANT,
+    ...CONSTANT,
     section: SECTIONS.applications,
-    doc: 'A further port for stock drivers, with a target of its own.',
+    doc:
+      'A further port for stock drivers, with a target of its own. Numbers start at 0 and may have gaps. By ' +
+      'convention 27547 leads to the primary, 27548 to a standby and 27549 to any server.',
+    example: '27547',
+    of: (listener) => listener.port,
   },
   listener_target_session_attrs: {
     type: targetSessionAttrs,
     default: 'any',
-    ...LATER_CONSTANT,
+    ...CONSTANT,
     section: SECTIONS.applications,
     doc: 'Which server a connection to listener_portN gets.',
+    of: (listener) => listener.target,
   },
   listener_mode: {
-    type: oneOf(['auto', 'redirect', 'gateway']),
+    type: oneOf(['auto', 'redirect', 'gateway'], { later: ['redirect'] }),
     default: 'auto',
-    ...LATER_CONSTANT,
+    ...CONSTANT,
     section: SECTIONS.applications,
-    doc: 'Whether the kernel redirects connections to listener_portN or conmgr forwards their bytes.',
+    doc: 'How a connection to listener_portN is served: conmgr forwards its bytes (gateway), or the best way that this version has (auto).',
+    of: (listener) => listener.mode,
   },
-} satisfies ParameterTable<never>;
+} satisfies ParameterTable<ListenerConfig>;
 
 export type InstanceValues = ValuesOf<typeof INSTANCE_PARAMETERS>;

@@ -7,15 +7,15 @@ import { type ConfigEntry, foldCase } from './parse.js';
 import type { LineFinding } from './problem.js';
 import type { InstanceConfig } from './types.js';
 
-/** The settings of one instance by their name without number. */
-export type InstanceEntries = ReadonlyMap<string, ConfigEntry>;
+/** The settings of one instance or listener by their name without number. */
+export type NumberedEntries = ReadonlyMap<string, ConfigEntry>;
 
 /**
  * Makes instances, sorted by number, of the settings by number. Instances with an error are left out of the
  * result and of the comparison with others, their errors are among the findings.
  */
 export function resolveInstances(
-  settings: ReadonlyMap<number, InstanceEntries>,
+  settings: ReadonlyMap<number, NumberedEntries>,
   table: typeof INSTANCE_PARAMETERS = INSTANCE_PARAMETERS,
 ): { instances: InstanceConfig[]; findings: LineFinding[] } {
   const findings: LineFinding[] = [];
@@ -46,7 +46,7 @@ export function resolveInstances(
 
 function compareInstances(
   instances: readonly InstanceConfig[],
-  settings: ReadonlyMap<number, InstanceEntries>,
+  settings: ReadonlyMap<number, NumberedEntries>,
 ): LineFinding[] {
   const findings: LineFinding[] = [];
   const backends = new Map<string, number>();
@@ -84,7 +84,7 @@ export function instanceAddress({ host, hostaddr }: InstanceConfig): string {
 }
 
 /** Line of the first of `bases` that is set. */
-function lineOf(entries: InstanceEntries, ...bases: readonly string[]): number {
+export function lineOf(entries: NumberedEntries, ...bases: readonly string[]): number {
   for (const base of bases) {
     const line = entries.get(base)?.line;
     if (line !== undefined) return line;

@@ -73,6 +73,9 @@ export function sampleConfig(): string {
       ([name, row]): [string, Parameter<unknown, never>] => [`${name}0`, row],
     ),
     ...Object.entries<Parameter<unknown, never>>(CONMGR_PARAMETERS),
+    ...Object.entries<Parameter<unknown, never>>(LISTENER_PARAMETERS).map(
+      ([name, row]): [string, Parameter<unknown, never>] => [`${name}0`, row],
+    ),
   ];
   for (const section of Object.values(SECTIONS)) {
     lines.push('', '', RULER, `# ${section}`, RULER);
@@ -132,7 +135,10 @@ export function effectiveValues(config: ConmgrConfig, lines: ReadonlyMap<string,
   const instances = config.instances.flatMap((instance) =>
     valuesOf(INSTANCE_PARAMETERS, instance, (base) => base + instance.number, source),
   );
-  return [...instances, ...valuesOf(CONMGR_PARAMETERS, config, (name) => name, source)];
+  const listeners = config.listeners.flatMap((listener) =>
+    valuesOf(LISTENER_PARAMETERS, listener, (base) => base + listener.number, source),
+  );
+  return [...instances, ...valuesOf(CONMGR_PARAMETERS, config, (name) => name, source), ...listeners];
 }
 
 /** The same for the watchdog. `raw` as given to resolveWatchdogConfig; what follows the instance has no value. */

@@ -3,20 +3,15 @@
  * between two configurations.
  */
 
-import { INSTANCE_PARAMETERS } from './instance-spec.js';
-import { type InstanceEntries, resolveInstances } from './instances.js';
+import { INSTANCE_PARAMETERS, LISTENER_PARAMETERS } from './instance-spec.js';
+import { type NumberedEntries, resolveInstances } from './instances.js';
+import { resolveListeners, samePorts } from './listeners.js';
 import { findParameter } from './names.js';
-import {
-  type ChangedParameters,
-  changedNames,
-  changedParameters,
-  readValue,
-  readValues,
-} from './parameter.js';
+import { type ChangedParameters, changedNames, changedParameters, readValues } from './parameter.js';
 import { type ConfigEntry, parseConfig } from './parse.js';
 import { type ConfigProblem, type LineFinding, problemInFile } from './problem.js';
 import { CONMGR_PARAMETERS, CONMGR_TABLES, type ConmgrTables, type ConmgrValues } from './spec.js';
-import type { ConmgrConfig, InstanceConfig } from './types.js';
+import type { ConmgrConfig, InstanceConfig, ListenerConfig } from './types.js';
 import { formatTime } from './value-type.js';
 
 export { diffWatchdogConfig, resolveWatchdogConfig } from './resolve-watchdog.js';
@@ -57,7 +52,9 @@ export function resolveConmgrConfig(
     findings.push({ message, line: lines.get(name) ?? 1, params: { name, ...params } });
   });
   const { instances, findings: instanceFindings } = resolveInstances(settings.instances, tables.instance);
-  findings.push(...instanceFindings, ...relations(values, wrong, lines));
+  const { listeners, findings: listenerFindings } = resolveListeners(settings.listeners, tables.listener);
+  findings.push(...instanceFindings, ...listenerFindings, ...relations(values, wrong, lines));
+  findings.push(...samePorts(listeners, settings.listeners, values));
   // Of a file that was given up half-way nobody knows what it lacks.
   const readAll = !findings.some(({ message }) => message === 'tooManyErrors' || message === 'fileTooLarge');
   if (settings.instances.size === 0 && readAll) {
@@ -67,7 +64,7 @@ export function resolveConmgrConfig(
   const said = findings.sort((a, b) => a.line - b.line).map((finding) => problemInFile(fileName, finding));
   const problems = said.filter(({ level }) => level === 'ERROR');
   const remarks = said.filter(({ level }) => level !== 'ERROR').slice(0, MAX_PROBLEMS);
-  const config = problems.length === 0 ? buildConfig(values, instances) : undefined;
+  const config = problems.length === 0 ? buildConfig(values, instances, listeners) : undefined;
   return { config, problems, remarks, lines };
 }
 
@@ -81,13 +78,15 @@ function repeated(entries: readonly ConfigEntry[], lines: ReadonlyMap<string, nu
 
 interface Settings {
   readonly plain: ReadonlyMap<string, ConfigEntry>;
-  readonly instances: ReadonlyMap<number, InstanceEntries>;
+  readonly instances: ReadonlyMap<number, NumberedEntries>;
+  readonly listeners: ReadonlyMap<number, NumberedEntries>;
 }
 
-/** Sorts settings by what they belong to; unknown names and listeners (checked at once) become findings. */
+/** Sorts settings by what they belong to; unknown names become findings. */
 function sortOut(entries: readonly ConfigEntry[], tables: ConmgrTables, findings: LineFinding[]): Settings {
   const plain = new Map<string, ConfigEntry>();
   const instances = new Map<number, Map<string, ConfigEntry>>();
+  const listeners = new Map<number, Map<string, ConfigEntry>>();
   let unknown = 0;
   for (const entry of entries) {
     const { name, line } = entry;
@@ -106,19 +105,16 @@ function sortOut(entries: readonly ConfigEntry[], tables: ConmgrTables, findings
       case 'ignored':
         findings.push({ message: 'ignoredParameter', line, params: { name } });
         break;
-      case 'instance': {
-        const others = instances.get(found.number) ?? new Map<string, ConfigEntry>();
-        instances.set(found.number, others.set(found.base, entry));
-        break;
-      }
+      case 'instance':
       case 'listener': {
-        const parsed = readValue<unknown, never>(tables.listener[found.base], entry.value);
-        if (!parsed.ok) findings.push({ message: parsed.message, line, params: { name, ...parsed.params } });
+        const group = found.kind === 'instance' ? instances : listeners;
+        const others = group.get(found.number) ?? new Map<string, ConfigEntry>();
+        group.set(found.number, others.set(found.base, entry));
         break;
       }
     }
   }
-  return { plain, instances };
+  return { plain, instances, listeners };
 }
 
 /** Rules between values; a value that is wrong itself takes part in none. */
@@ -152,7 +148,11 @@ function relations(
   return findings;
 }
 
-function buildConfig(values: ConmgrValues, instances: readonly InstanceConfig[]): ConmgrConfig {
+function buildConfig(
+  values: ConmgrValues,
+  instances: readonly InstanceConfig[],
+  listeners: readonly ListenerConfig[],
+): ConmgrConfig {
   return {
     port: values.port,
     listenAddresses: values.listen_addresses,
@@ -170,6 +170,7 @@ function buildConfig(values: ConmgrValues, instances: readonly InstanceConfig[])
     maxConnections: values.max_connections,
     gateway: values.gateway,
     gatewayTargetSessionAttrs: values.gateway_target_session_attrs,
+    listeners,
     guard: values.guard,
     evictOnRoleChange: values.evict_on_role_change,
     onConflict: values.on_conflict,
@@ -190,11 +191,14 @@ export interface ConmgrConfigDiff extends ChangedParameters {
 
 /** Compares the running configuration with the one read anew. */
 export function diffConmgrConfig(old: ConmgrConfig, next: ConmgrConfig): ConmgrConfigDiff {
+  const listeners = listenerNames(old, next);
+  const plain = changedParameters(CONMGR_PARAMETERS, old, next);
   const before = new Map(old.instances.map((instance) => [instance.number, instance]));
   const after = new Map(next.instances.map((instance) => [instance.number, instance]));
   const kept = next.instances.filter(({ number }) => before.has(number));
   return {
-    ...changedParameters(CONMGR_PARAMETERS, old, next),
+    ...plain,
+    needsRestart: [...plain.needsRestart, ...listeners],
     instancesAdded: [...after.keys()].filter((number) => !before.has(number)),
     instancesRemoved: [...before.keys()].filter((number) => !after.has(number)),
     instancesChanged: kept
@@ -204,4 +208,16 @@ export function diffConmgrConfig(old: ConmgrConfig, next: ConmgrConfig): ConmgrC
       })
       .map(({ number }) => number),
   };
+}
+
+/** Names of the settings of listeners that differ. */
+function listenerNames(old: ConmgrConfig, next: ConmgrConfig): readonly string[] {
+  const numbers = new Set([...old.listeners, ...next.listeners].map(({ number }) => number));
+  return [...numbers]
+    .sort((a, b) => a - b)
+    .flatMap((number) => {
+      const [was, is] = [old, next].map(({ listeners }) => listeners.find((one) => one.number === number));
+      if (was === undefined || is === undefined) return [`listener_port${number}`];
+      return changedNames(LISTENER_PARAMETERS, was, is).map((name) => name + number);
+    });
 }

@@ -62,7 +62,9 @@ export const CONMGR_PARAMETERS = {
     default: 'on',
     ...RELOADABLE,
     section: SECTIONS.applications,
-    doc: 'Whether stock drivers that connect to port are served by forwarding their bytes.',
+    doc:
+      'Whether stock drivers, those that do not know conmgr, are served on port by forwarding their bytes. ' +
+      'Listeners serve them in any case.',
     of: (config) => config.gateway,
   },
   gateway_target_session_attrs: {
@@ -70,7 +72,9 @@ export const CONMGR_PARAMETERS = {
     default: 'read-write',
     ...RELOADABLE,
     section: SECTIONS.applications,
-    doc: 'Which server a stock driver that connects to port gets.',
+    doc:
+      'Which server a stock driver that connects to port gets, unless its start-up packet comes in plain text ' +
+      "and says otherwise: options='-c conmgr.target_session_attrs=standby'.",
     of: (config) => config.gatewayTargetSessionAttrs,
   },
   guard: {

@@ -54,6 +54,18 @@ export type OnConflict = 'newest' | 'keep' | 'none';
 /** Choice among several instances that fit. */
 export type LoadBalance = 'random' | 'round-robin' | 'least-connections' | 'nearest';
 
+/** How a listener serves stock drivers: the kernel redirects, conmgr forwards, or whichever is possible. */
+export type ListenerMode = 'auto' | 'redirect' | 'gateway';
+
+/** A further port for stock drivers. */
+export interface ListenerConfig {
+  /** The number at the end of listener_portN. */
+  number: number;
+  port: number;
+  target: TargetSessionAttrs;
+  mode: ListenerMode;
+}
+
 /** A complete, valid conmgr.conf. */
 export interface ConmgrConfig {
   port: number;
@@ -70,6 +82,8 @@ export interface ConmgrConfig {
   maxConnections: number;
   gateway: boolean;
   gatewayTargetSessionAttrs: TargetSessionAttrs;
+  /** Sorted by number. */
+  listeners: readonly ListenerConfig[];
   guard: boolean;
   evictOnRoleChange: EvictOnRoleChange;
   onConflict: OnConflict;

@@ -4,23 +4,24 @@
  * The shell calls one method for everything that happens, with the present moment, and carries out
  * the effects in their order. A loss is told to the sessions before anything else is done.
  */
-import type { ClusterEvent, ClusterView } from '../cluster/view.js';
+import type { ClusterView } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
 import { type HealthEffect, type HealthEvent, healthWakeAt, stepHealth } from '../link/health.js';
 import { HEALTH_MEANING } from '../link/health-meaning.js';
 import { type LinkEffect, type LinkEvent, type LinkIdentity, linkWakeAt } from '../link/link.js';
 import { stepLink } from '../link/link-table.js';
-import type { Ask } from '../protocol/ask.js';
+import { type Ask, NO_WISHES } from '../protocol/ask.js';
 import type { InstanceAttributes } from '../protocol/attributes.js';
 import type { ByeKind, Candidate } from '../protocol/first-phase.js';
 import type { GoodbyeReason } from '../protocol/messages.js';
 import { type MonotonicMs, NEVER } from '../time.js';
-import { CONFLICT, SessionDesk } from './desk.js';
+import { reportClusterEvent } from './cluster-report.js';
+import { SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
 import { type Instance, linkSettings, roleOf } from './instance.js';
 import { InstanceSet } from './instance-set.js';
 import { Outbox } from './outbox.js';
-import type { SessionTable } from './sessions.js';
+import type { Attachment, SessionTable } from './sessions.js';
 
 /** What the core needs besides its configuration. */
 export interface ConmgrCoreOptions {
@@ -129,9 +130,40 @@ export class ConmgrCore {
 
   /** An aware driver asked. `id` is the shell's name for its connection. */
   ask(id: number, ask: Ask, now: MonotonicMs): readonly ConmgrEffect[] {
-    this.#desk.ask(id, ask, this.stopping, now);
+    return this.#attach(id, 'aware', ask, now);
+  }
+
+  /** A stock driver connected to a port with this target: it is to be forwarded. */
+  forward(id: number, target: Ask['target'], app: string, now: MonotonicMs): readonly ConmgrEffect[] {
+    return this.#attach(id, 'gateway', { ...NO_WISHES, target, app }, now);
+  }
+
+  #attach(id: number, mode: Attachment, ask: Ask, now: MonotonicMs): readonly ConmgrEffect[] {
+    this.#desk.ask(id, mode, ask, this.stopping, now);
     this.#out.push({ do: 'changed' });
     return this.#out.take();
+  }
+
+  /** A stock driver has named itself, and may want another target than that of its port. */
+  introduced(
+    id: number,
+    app: string,
+    target: Ask['target'] | undefined,
+    now: MonotonicMs,
+  ): readonly ConmgrEffect[] {
+    const session = this.sessions.get(id);
+    if (session === undefined) return [];
+    session.ask = { ...session.ask, app };
+    if (target !== undefined && target !== session.ask.target) this.#desk.retarget(session, target, now);
+    return this.#sessionsChanged(now);
+  }
+
+  /** The instance to which a session was to be forwarded cannot be reached, or refuses. */
+  routeFailed(id: number, instance: number, text: string, now: MonotonicMs): readonly ConmgrEffect[] {
+    const session = this.sessions.get(id);
+    if (session === undefined) return [];
+    this.#desk.routeFailed(session, instance, text, now);
+    return this.#sessionsChanged(now);
   }
 
   /** The driver has made its SQL connection. */
@@ -148,6 +180,11 @@ export class ConmgrCore {
   closed(id: number, now: MonotonicMs): readonly ConmgrEffect[] {
     if (this.sessions.get(id) === undefined) return [];
     this.sessions.remove(id);
+    return this.#sessionsChanged(now);
+  }
+
+  /** A smart stop ends with the last session. */
+  #sessionsChanged(now: MonotonicMs): readonly ConmgrEffect[] {
     this.#out.push({ do: 'changed' });
     if (this.#stopping !== 'smart' || this.sessions.size > 0) return this.#out.take();
     this.#end('stop', now);
@@ -198,14 +235,7 @@ export class ConmgrCore {
 
   /** Where an application that asked for `target` would be sent now. */
   resolve(target: Ask['target']): readonly Candidate[] {
-    return this.#desk.candidates({
-      target,
-      prefer: [],
-      exclude: [],
-      attach: undefined,
-      ping: false,
-      app: '',
-    });
+    return this.#desk.candidates({ ...NO_WISHES, target });
   }
 
   /** What is known of every instance, for DETAIL. */
@@ -392,7 +422,7 @@ export class ConmgrCore {
         this.#desk.announce(member);
       }
     }
-    for (const event of events) this.#clusterEvent(event);
+    for (const event of events) reportClusterEvent(event, this.#set, this.#out, this.#desk);
     if (changed) this.#desk.answerWaiting();
     if (changed || this.#moved) this.#out.push({ do: 'changed' });
     this.#moved = false;
@@ -404,45 +434,6 @@ export class ConmgrCore {
       this.#out.push({ do: 'exit' });
     }
     return this.#out.take();
-  }
-
-  #clusterEvent(event: ClusterEvent): void {
-    const set = this.#set;
-    const instance = 'number' in event ? set.get(event.number) : undefined;
-    const params = instance === undefined ? {} : set.params(instance);
-    switch (event.type) {
-      case 'conflictBegan': {
-        const rival = `${set.nameOf(event.rival)} on timeline ${event.rivalTimeline}`;
-        const offered = event.winner === undefined ? 'none of them' : set.nameOf(event.winner);
-        this.#out.log('conflict', { ...params, timeline: event.timeline, rival, offered });
-        break;
-      }
-      case 'conflictEnded':
-        this.#out.log('conflictEnded', params);
-        break;
-      case 'conflictExpired': {
-        const decision =
-          event.winner === undefined
-            ? 'decided by an operator'
-            : `${set.nameOf(event.winner)} is the primary`;
-        const sessions = this.#desk.drop(event.number, CONFLICT, decision);
-        this.#out.log('conflictExpired', { ...params, sessions, decision });
-        break;
-      }
-      case 'foreign': {
-        const { systemIdentifier, reference } = event;
-        this.#out.log('foreign', { ...params, systemIdentifier, reference });
-        break;
-      }
-      case 'primaryChanged':
-        // With the number, so that the log does not take a new primary for a repetition of the loss of the old one.
-        this.#out.log('primaryChanged', {
-          instance: event.to,
-          primary: set.nameOf(event.to),
-          was: set.nameOf(event.from),
-        });
-        break;
-    }
   }
 
   /** Once it is known which cluster and which host is meant, another one to which a name leads is not taken for it. */

@@ -10,7 +10,8 @@ import { roleOf } from './instance.js';
 import type { InstanceSet } from './instance-set.js';
 import type { Outbox } from './outbox.js';
 import { refusalForLimit, refusalForStop, refusalForTarget } from './refusals.js';
-import { type Session, SessionTable } from './sessions.js';
+import { RouteDesk } from './route-desk.js';
+import { type Attachment, type Session, SessionTable } from './sessions.js';
 
 /** Version of the first phase that conmgr speaks. */
 const FIRST_PHASE_VERSION = 1;
@@ -24,15 +25,17 @@ export class SessionDesk {
   readonly #random: () => number;
   /** Answers given for each target: those who ask for one must not take the turns of another. */
   readonly #turns = new Map<TargetSessionAttrs, number>();
+  readonly #routes: RouteDesk;
 
   constructor(set: InstanceSet, out: Outbox, random: () => number) {
     this.#set = set;
     this.#out = out;
     this.#random = random;
+    this.#routes = new RouteDesk(set, out, this.sessions, (ask) => this.candidates(ask));
   }
 
-  /** An aware driver asked; it is answered now, later, or refused. */
-  ask(id: number, ask: Ask, stopping: boolean, now: MonotonicMs): void {
+  /** An aware driver asked, or a stock driver connected; it is answered or routed now, later, or refused. */
+  ask(id: number, mode: Attachment, ask: Ask, stopping: boolean, now: MonotonicMs): void {
     const limit = this.#set.config.maxConnections;
     if (stopping) {
       this.#out.push({ do: 'refuse', session: id, error: refusalForStop() });
@@ -42,20 +45,45 @@ export class SessionDesk {
     } else {
       const session: Session = {
         id,
+        mode,
         ask,
         phase: 'waiting',
         instance: undefined,
         address: '',
         port: 0,
         since: now,
+        failed: [],
       };
       this.sessions.add(session);
       if (!this.answer(session) && this.#isOverdue(session, now)) this.#refuse(session);
     }
   }
 
-  /** Sends candidates if any instance fits. */
+  /** A stock driver has said in plain text which target it wants: what was chosen for it before is given up. */
+  retarget(session: Session, target: TargetSessionAttrs, now: MonotonicMs): void {
+    session.ask = { ...session.ask, target };
+    session.failed = [];
+    this.sessions.waitAgain(session);
+    this.#out.push({ do: 'hold', session: session.id });
+    this.#placeAgain(session, now);
+  }
+
+  /** The place to which a session was to be forwarded does not serve it: the next one, or none. */
+  routeFailed(session: Session, instance: number, text: string, now: MonotonicMs): void {
+    if (this.#routes.failed(session, instance, text)) this.#placeAgain(session, now);
+  }
+
+  #placeAgain(session: Session, now: MonotonicMs): void {
+    if (!this.answer(session) && this.#isOverdue(session, now)) this.#refuse(session);
+  }
+
+  /** Sends candidates, or begins to forward, if any instance fits. */
   answer(session: Session): boolean {
+    if (session.mode === 'gateway') {
+      if (!this.#routes.place(session)) return false;
+      this.#takeTurn(session.ask.target);
+      return true;
+    }
     const set = this.#set;
     const hello = {
       kind: 'hello',
@@ -72,11 +100,15 @@ export class SessionDesk {
     const candidates = this.candidates(session.ask);
     const [first] = candidates;
     if (first === undefined) return false;
-    this.#turns.set(session.ask.target, (this.#turns.get(session.ask.target) ?? 0) + 1);
+    this.#takeTurn(session.ask.target);
     this.sessions.settle(session, 'answered');
     this.sessions.assign(session, first.instance);
     this.#out.tell([session.id], hello, { kind: 'candidates', view: set.viewNumber, candidates });
     return true;
+  }
+
+  #takeTurn(target: TargetSessionAttrs): void {
+    this.#turns.set(target, (this.#turns.get(target) ?? 0) + 1);
   }
 
   /** Answers those who wait, where an instance fits now. */
@@ -168,17 +200,19 @@ export class SessionDesk {
       this.#out.log('evicted', { ...this.#set.params(instance), sessions: misplaced.length });
   }
 
-  /** Tells sessions to drop their SQL connections; they have no instance from now on. */
+  /** Tells sessions to drop their SQL connections, or resets them; they have no instance from now on. */
   #end(sessions: readonly Session[], instance: number, reason: DownReason, text: string): void {
     const view = this.#set.viewNumber;
-    this.#out.tell(idsOf(sessions), { kind: 'down', view, instance, action: 'drop', reason, text });
+    const action = 'drop';
+    this.#out.tell(idsOf(sessions.filter(isAware)), { kind: 'down', view, instance, action, reason, text });
+    this.#routes.lost(sessions.filter((session) => !isAware(session)));
     for (const session of sessions) this.sessions.assign(session, undefined);
   }
 
   /** Tells the sessions of an instance that its attributes have changed. */
   announce(member: Member): void {
     const { number, bits } = member;
-    this.#out.tell(idsOf(this.sessions.of(number)), {
+    this.#out.tell(idsOf(this.sessions.of(number).filter(isAware)), {
       kind: 'changed',
       view: this.#set.viewNumber,
       instance: number,
@@ -190,6 +224,7 @@ export class SessionDesk {
   release(number: number): void {
     const sessions = this.sessions.of(number);
     this.#advise(sessions, number, 'instance was removed from the configuration of conmgr');
+    this.#routes.lost(sessions.filter((session) => !isAware(session) && session.phase !== 'bound'));
     for (const session of sessions) this.sessions.assign(session, undefined);
   }
 
@@ -199,25 +234,31 @@ export class SessionDesk {
     this.#out.tell(idsOf(wanted), { kind: 'ping' });
   }
 
-  /** Ends every attachment. */
+  /** Ends every attachment; what is forwarded ends with the connections that the shell closes. */
   dismissAll(bye: ByeKind, retryAfterMs: number, text: string): void {
     // Who still waits for an answer has not been greeted, and must get what every host of a list may say.
     for (const session of this.sessions.waiting()) {
       this.sessions.remove(session.id);
       this.#out.push({ do: 'refuse', session: session.id, error: refusalForStop() });
     }
-    this.#out.dismiss(idsOf([...this.sessions.all()]), { kind: 'bye', bye, retryAfterMs, text });
+    this.#out.dismiss(idsOf([...this.sessions.all()].filter(isAware)), {
+      kind: 'bye',
+      bye,
+      retryAfterMs,
+      text,
+    });
   }
 
   #refuse(session: Session): void {
     this.sessions.remove(session.id);
-    const error = refusalForTarget(session.ask.target, this.#set.describe());
+    const failed = this.#routes.describe(session);
+    const error = refusalForTarget(session.ask.target, this.#set.describe(), failed);
     this.#out.push({ do: 'refuse', session: session.id, error });
   }
 
   #advise(sessions: readonly Session[], instance: number, text: string): void {
     const view = this.#set.viewNumber;
-    this.#out.tell(idsOf(sessions), {
+    this.#out.tell(idsOf(sessions.filter(isAware)), {
       kind: 'down',
       view,
       instance,
@@ -226,6 +267,10 @@ export class SessionDesk {
       text,
     });
   }
+}
+
+function isAware({ mode }: Session): boolean {
+  return mode === 'aware';
 }
 
 function idsOf(sessions: readonly Session[]): readonly number[] {

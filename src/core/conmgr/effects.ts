@@ -2,7 +2,7 @@
 
 import type { ConmgrMessageName } from '../messages/conmgr.js';
 import type { MessageParams } from '../messages/message.js';
-import type { ConmgrMessage } from '../protocol/first-phase.js';
+import type { Candidate, ConmgrMessage } from '../protocol/first-phase.js';
 import type { HeartbeatMessage } from '../protocol/messages.js';
 import type { ErrorFields } from '../protocol/startup.js';
 
@@ -23,6 +23,12 @@ export type ConmgrEffect =
       readonly messages: readonly ConmgrMessage[];
       readonly close: boolean;
     }
+  /** Forward this session to the place; whatever it was forwarded to, or about to be, is given up. */
+  | { readonly do: 'route'; readonly session: number; readonly place: Candidate }
+  /** Give up the place that was being tried for this session; another one, or a refusal, follows. */
+  | { readonly do: 'hold'; readonly session: number }
+  /** The server of these sessions is lost to them: both ends of each are reset, in slices. */
+  | { readonly do: 'reset'; readonly sessions: readonly number[] }
   /** ErrorResponse to one session, then its connection is closed. */
   | { readonly do: 'refuse'; readonly session: number; readonly error: ErrorFields }
   | { readonly do: 'log'; readonly message: ConmgrMessageName; readonly params: MessageParams }

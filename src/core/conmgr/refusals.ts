@@ -4,6 +4,7 @@
  * Always SQLSTATE 57P03: the only one at which libpq 15-18 goes on to the next host of a list.
  */
 import type { TargetSessionAttrs } from '../cluster/target-session.js';
+import { TARGET_OPTION } from '../gateway/startup-options.js';
 import type { ErrorFields } from '../protocol/startup.js';
 
 /** SQLSTATE cannot_connect_now. */
@@ -13,11 +14,11 @@ function refusal(message: string, detail: string | undefined, hint: string): Err
   return { severity: 'FATAL', sqlState: CANNOT_CONNECT_NOW, message: `conmgr: ${message}`, detail, hint };
 }
 
-/** No instance fits. `known`: a sentence for every instance. */
-export function refusalForTarget(target: TargetSessionAttrs, known: string): ErrorFields {
+/** No instance fits. `known`: a sentence for every instance; `failed`: one for each that was tried in vain. */
+export function refusalForTarget(target: TargetSessionAttrs, known: string, failed = ''): ErrorFields {
   return refusal(
     `no instance is available for target_session_attrs=${target}`,
-    known,
+    failed === '' ? known : `${known} ${failed}`,
     'See "cm_ctl status". Try again, or set resolve_wait in conmgr.conf to let requests wait for an instance.',
   );
 }
@@ -45,11 +46,21 @@ export function refusalForStop(): ErrorFields {
   return refusal('conmgr is shutting down', undefined, 'Try again, or use the next host of the list.');
 }
 
-/** A driver without the first phase connected to the port. */
+/** A start-up option asks for a target that there is not. `known`: a sentence. */
+export function refusalForWord(word: string, known: string): ErrorFields {
+  return {
+    severity: 'FATAL',
+    sqlState: '22023',
+    message: `conmgr: invalid value for parameter "${TARGET_OPTION}": "${word}"`,
+    detail: known,
+  };
+}
+
+/** A driver without the first phase connected to the port, and gateway is off. */
 export function refusalForStockDriver(): ErrorFields {
   return refusal(
     'this port serves drivers that know conmgr',
-    'The connection did not carry the option _pq_.conmgr, and this version does not forward connections.',
-    'Use the client library conmgr/client, or connect to the server directly.',
+    'The connection did not carry the option _pq_.conmgr, and conmgr.conf has gateway = off.',
+    'Use the client library conmgr/client or a port with a listener, or connect to the server directly.',
   );
 }

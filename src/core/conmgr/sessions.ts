@@ -2,11 +2,28 @@
 import type { Ask } from '../protocol/ask.js';
 import { type MonotonicMs, NEVER } from '../time.js';
 
+/** How an application uses conmgr: it asked and connects by itself, or its bytes are forwarded. */
+export type Attachment = 'aware' | 'gateway';
+
+/** An instance that could not serve a session, and what was known when. */
+export interface FailedRoute {
+  readonly instance: number;
+  /** Why, in words. */
+  readonly text: string;
+  /** While the picture has this number, another attempt would end the same way. */
+  readonly view: number;
+}
+
 /** One application's attachment to conmgr. */
 export interface Session {
   readonly id: number;
-  readonly ask: Ask;
-  /** waiting: for an instance that fits · answered: candidates sent · bound: its SQL connection is known. */
+  readonly mode: Attachment;
+  /** Its own wishes, or for a stock driver those of the port it came to. */
+  ask: Ask;
+  /**
+   * waiting: for an instance that fits · answered: candidates sent, or a route is being tried · bound: its SQL
+   * connection is known, or its bytes are forwarded.
+   */
   phase: 'waiting' | 'answered' | 'bound';
   /** Where it goes: the first candidate, then what BOUND says; undefined once told of the loss. */
   instance: number | undefined;
@@ -15,6 +32,8 @@ export interface Session {
   port: number;
   /** When it asked; waiting ends with a refusal resolve_wait after it. */
   readonly since: MonotonicMs;
+  /** Where forwarding failed so far. */
+  failed: readonly FailedRoute[];
 }
 
 /** Sessions by id and by the instance they go to. */
@@ -62,6 +81,19 @@ export class SessionTable {
   settle(session: Session, phase: 'answered' | 'bound'): void {
     session.phase = phase;
     this.#waiting.delete(session.id);
+  }
+
+  /** A route has come to nothing: the session waits as long as if it had waited from the start. */
+  waitAgain(session: Session): void {
+    this.assign(session, undefined);
+    session.phase = 'waiting';
+    const later = [...this.#waiting].filter((id) => (this.#all.get(id)?.since ?? 0) > session.since);
+    this.#waiting.add(session.id);
+    // Those that began later keep their place behind it.
+    for (const id of later) {
+      this.#waiting.delete(id);
+      this.#waiting.add(id);
+    }
   }
 
   /** The earliest end of a wait of `waitMs`. Waits begin in this order and last equally long, so the first ends first. */

@@ -5,6 +5,7 @@
  * A request is one line; the answer is one line, or for `watch` a line for every change.
  */
 import type { TargetSessionAttrs } from '../cluster/target-session.js';
+import type { Attachment } from '../conmgr/sessions.js';
 import type { HealthPhase } from '../link/health.js';
 import type { LinkPhase } from '../link/link.js';
 import type { InstanceState } from '../protocol/attributes.js';
@@ -134,8 +135,13 @@ export interface ApplicationStatus {
   readonly target: TargetSessionAttrs;
   /** null until the driver has said which instance it took. */
   readonly instance: number | null;
-  readonly mode: 'aware';
+  /** aware: it was told where to connect; gateway: its bytes are forwarded. */
+  readonly mode: Attachment;
   readonly since: number;
+  /** Port of conmgr it came to, and what was forwarded; null unless mode is gateway. */
+  readonly listener: number | null;
+  readonly bytesFromApplication: number | null;
+  readonly bytesFromServer: number | null;
 }
 
 /** The object in a request line, or why there is none. Never throws. */

@@ -326,6 +326,13 @@ const rows = {
     cause: 'The instance is probed once per watchdog.probe_interval, so its last answer may be that old.',
     cure: 'Set watchdog.probe_timeout to at least twice watchdog.probe_interval.',
   },
+  listenerWithoutPort: {
+    code: 'CM1058',
+    level: 'ERROR',
+    text: 'listener {number} has "{name}" but not "listener_port{number}"',
+    cause: 'Every number that occurs is a listener, and a listener needs a port.',
+    cure: 'Set its port, or remove all lines with that number.',
+  },
 
   fileHasErrors: {
     code: 'CM1090',

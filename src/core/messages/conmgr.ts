@@ -327,7 +327,7 @@ export const CONMGR_MESSAGES = {
     text: 'refused application connection: no file descriptor left ({open} of {limit} in use)',
     hint: 'Raise LimitNOFILE= of the service, or set max_connections.',
     cause: 'The limit of open files of the process is reached; links and control socket keep theirs.',
-    cure: 'Raise the limit: 9 + 2 x instances + connections.',
+    cure: 'Raise the limit: 9 + 2 x instances + connections, of which one that is forwarded counts twice.',
   },
   badClient: {
     code: 'CM1253',
@@ -340,10 +340,9 @@ export const CONMGR_MESSAGES = {
     code: 'CM1254',
     level: 'LOG',
     text: 'refused connection of a driver that does not know conmgr, from {peer}',
-    hint: 'Use the client library conmgr/client, or connect to the server directly.',
-    cause:
-      'A driver that is not aware of conmgr connected to its port, and this version does not forward connections.',
-    cure: 'Use an aware driver on this port.',
+    hint: 'Set gateway = on, use a port with a listener or the client library conmgr/client, or connect to the server directly.',
+    cause: 'A driver that is not aware of conmgr connected to its port, and conmgr.conf has gateway = off.',
+    cure: 'Set gateway = on, or use an aware driver on this port.',
   },
   clientRefused: {
     code: 'CM1255',
@@ -351,6 +350,22 @@ export const CONMGR_MESSAGES = {
     text: 'refused question of {peer}: {reason}',
     cause: 'The driver asked with a value that is not known.',
     cure: 'Correct target_session_attrs of the application, or upgrade the older of the two.',
+  },
+  listenerServes: {
+    code: 'CM1257',
+    level: 'LOG',
+    text: 'port {port} serves stock drivers with target_session_attrs={target} by forwarding',
+    cause: 'A listener of conmgr.conf is ready.',
+    cure: 'None.',
+    everyMs: 0,
+  },
+  routeFailed: {
+    code: 'CM1256',
+    level: 'LOG',
+    text: 'could not forward a connection to instance {instance} ({host}:{port}): {reason}',
+    cause:
+      'A stock driver was to be forwarded to this instance, which could not be reached, refused, or was lost meanwhile. The next instance that fits is tried; without one the driver is refused after resolve_wait.',
+    cure: 'If it comes often, see whether the instance is full or restarts.',
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;
 

@@ -86,7 +86,7 @@ export const PROCESS_MESSAGES = {
   descriptorsAllow: {
     code: 'CM1108',
     level: 'LOG',
-    text: 'limit of {limit} open files allows about {connections} application connections',
+    text: 'limit of {limit} open files allows about {connections} application connections, or {forwarded} that conmgr forwards',
     cause:
       'With max_connections = 0, or with connections that conmgr forwards (two descriptors each), no exact figure can be computed.',
     cure: 'None, unless more are expected: then raise LimitNOFILE= in a drop-in of the unit.',

@@ -31,6 +31,16 @@ export interface Ask {
   readonly app: string;
 }
 
+/** An ask of somebody who takes any server. */
+export const NO_WISHES: Ask = {
+  target: 'any',
+  prefer: [],
+  exclude: [],
+  attach: undefined,
+  ping: false,
+  app: '',
+};
+
 /** Why an ask is refused, ready for an ErrorResponse. */
 export interface AskRefusal {
   readonly sqlState: '0A000' | '22023' | '08P01';
@@ -101,7 +111,7 @@ export function parseAsk(text: string): { readonly ask: Ask } | { readonly refus
   if (!/^\d{1,4}$/.test(version) || Number(version) < 1) {
     return refuse('08P01', `malformed option ${ASK_OPTION}`, 'It must begin with a version number.');
   }
-  const fields: Fields = { target: 'any', prefer: [], exclude: [], attach: undefined, ping: false, app: '' };
+  const fields: Fields = { ...NO_WISHES };
   for (const word of words) {
     const match = /^(!?)([a-z_]{1,40})=([\x21-\x7e]*)$/.exec(word);
     const value = match === null ? undefined : decode(match[3] ?? '');

@@ -89,6 +89,16 @@ export function encodeStartup(
   return Buffer.concat([head, body]);
 }
 
+/** A CancelRequest. */
+export function encodeCancelRequest(pid: number, key: Buffer): Buffer {
+  const out = Buffer.alloc(12 + key.length);
+  out.writeUInt32BE(out.length, 0);
+  out.writeUInt32BE(CANCEL_REQUEST, 4);
+  out.writeUInt32BE(pid, 8);
+  key.copy(out, 12);
+  return out;
+}
+
 /** One PostgreSQL message: type octet, length, body. */
 export function encodeMessage(type: string, body: Buffer): Buffer {
   const out = Buffer.alloc(5 + body.length);

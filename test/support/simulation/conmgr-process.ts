@@ -182,6 +182,10 @@ export class ConmgrProcess {
       }
       case 'changed':
         return;
+      case 'route':
+      case 'hold':
+      case 'reset':
+        throw new Error('the simulation has no stock drivers');
       case 'exit':
         if (!this.alive) return;
         this.#world.note(this.name, 'exits');

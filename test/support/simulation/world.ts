@@ -46,6 +46,7 @@ export function conmgrConfig(instances: readonly number[], change: Partial<Conmg
     maxConnections: 0,
     gateway: false,
     gatewayTargetSessionAttrs: 'read-write',
+    listeners: [],
     guard: false,
     evictOnRoleChange: 'writers',
     onConflict: 'newest',

@@ -3,7 +3,9 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
+import type { ListenerRule } from '../../../src/conmgr/app-listeners.js';
 import { AppPort, SLICE } from '../../../src/conmgr/app-port.js';
+import { Gateway } from '../../../src/conmgr/gateway.js';
 import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
 import type { MessageParams } from '../../../src/core/messages/message.js';
 import { rateLimitKey } from '../../../src/core/messages/rate-limit.js';
@@ -13,6 +15,20 @@ import {
   encodeConmgrMessage,
 } from '../../../src/core/protocol/first-phase.js';
 import { backgroundClock, systemClock } from '../../../src/io/clock.js';
+
+const LISTENER: ListenerRule = { port: 2, target: () => 'any', forwards: () => false };
+const NO_GATEWAY = new Gateway({
+  descriptorLimit: 10,
+  hasRoom: () => true,
+  connectTimeoutMs: () => 1000,
+  events: {
+    forward: () => {},
+    introduced: () => {},
+    routeFailed: () => {},
+    bound: () => {},
+    closed: () => {},
+  },
+});
 
 /** The end of an application's connection that keeps what it is sent. */
 class SinkSocket extends Duplex {
@@ -86,10 +102,11 @@ describe('messages to many applications', () => {
       clock: systemClock,
       allowed: () => ({ connections: applications, limit: applications }),
       silentAfterMs: () => 20_000,
+      gateway: NO_GATEWAY,
       events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
     });
     const sockets = Array.from({ length: applications }, () => new SinkSocket());
-    for (const socket of sockets) port.accept(socket as unknown as Socket);
+    for (const socket of sockets) port.accept(socket as unknown as Socket, LISTENER);
     const ids = sockets.map((_none, at) => at + 1);
     for (const message of tellings) port.tell(ids, [message], false);
     await port.drain(10_000);
@@ -134,6 +151,7 @@ describe('a stranger', () => {
             clock: backgroundClock,
             allowed: () => ({ connections: 10, limit: 10 }),
             silentAfterMs: () => 20_000,
+            gateway: NO_GATEWAY,
             events: {
               asked: () => {},
               bound: () => {},
@@ -142,7 +160,7 @@ describe('a stranger', () => {
             },
           });
           const socket = new SinkSocket(address, remotePort);
-          port.accept(socket as unknown as Socket);
+          port.accept(socket as unknown as Socket, LISTENER);
           socket.push('GET / HTTP/1.1\r\n');
         });
         keys.add(rateLimitKey(CONMGR_MESSAGES.badClient, params));
@@ -158,10 +176,11 @@ describe('an application on another host', () => {
       clock: backgroundClock,
       allowed: () => ({ connections: 10, limit: 10 }),
       silentAfterMs: () => silentAfterMs,
+      gateway: NO_GATEWAY,
       events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
     });
     const socket = new SinkSocket(address);
-    port.accept(socket as unknown as Socket);
+    port.accept(socket as unknown as Socket, LISTENER);
     socket.destroy();
     return socket;
   }

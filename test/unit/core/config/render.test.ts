@@ -37,8 +37,10 @@ describe('the sample file', () => {
     );
   });
 
-  it('shows the defaults: the host alone and all its lines together mean the same', () => {
-    const bare = resolveConmgrConfig("backend_host0 = 'db1.example.com'\nbackend_hostaddr0 = '192.0.2.1'\n");
+  it('shows the defaults: the examples alone and all its lines together mean the same', () => {
+    const bare = resolveConmgrConfig(
+      "backend_host0 = 'db1.example.com'\nbackend_hostaddr0 = '192.0.2.1'\nlistener_port0 = 27547",
+    );
     const { config, problems } = resolveConmgrConfig(settings.join('\n'));
     assert.deepEqual(problems.map(formatProblem), []);
     assert.deepEqual(config, bare.config);
@@ -84,9 +86,12 @@ describe('the values in effect', () => {
       syslog_ident: fc.constantFrom("'it''s # one'", "'a\\\\b'"),
       backend_host2: fc.constantFrom('::1', 'db-1.example', "'db1'"),
       backend_hostaddr5: fc.ipV6(),
+      listener_port7: fc.integer({ min: 1, max: 65535 }),
+      listener_target_session_attrs7: fc.constantFrom('primary', 'preferSecondary'),
     });
     fc.assert(
       fc.property(file, (values) => {
+        fc.pre(values.port !== values.listener_port7);
         const text = Object.entries(values).map(([name, value]) => `${name} = ${value}\n`);
         const first = resolveConmgrConfig(text.join(''));
         assert.deepEqual(first.problems.map(formatProblem), []);
@@ -135,6 +140,6 @@ describe('the list of parameters for manuals', () => {
     assert.equal(docs.get('max_lag')?.unit, 'bytes');
     assert.equal(docs.get('guard')?.availability, 'later');
     assert.equal(docs.get('watchdog.max_heartbeat_connections')?.default, "the instance's max_connections");
-    assert.equal(docs.get('listener_modeN')?.bounds, 'auto, redirect, gateway');
+    assert.equal(docs.get('listener_modeN')?.bounds, 'auto, gateway');
   });
 });

@@ -102,9 +102,6 @@ describe('a parameter whose function is not in this version', () => {
     ['heartbeat_sslcert', "''", "'/etc/conmgr.crt'"],
     ['heartbeat_sslkey', "''", "'/etc/conmgr.key'"],
     ['heartbeat_secret_file', "''", "'/etc/conmgr.secret'"],
-    ['listener_port0', "''", '27547'],
-    ['listener_target_session_attrs0', 'any', 'standby'],
-    ['listener_mode0', 'auto', 'redirect'],
   ];
   for (const [name, ownDefault, other] of later) {
     it(`may be set to its default only: ${name} = ${ownDefault}`, () => {

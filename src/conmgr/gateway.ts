@@ -1,0 +1,134 @@
+/** The connections of stock drivers: carries out what ConmgrCore decides for them, and tells it what happens. */
+import type { Socket } from 'node:net';
+import type { TargetSessionAttrs } from '../core/cluster/target-session.js';
+import { CancelRoutes } from '../core/gateway/cancel-routes.js';
+import type { Candidate } from '../core/protocol/first-phase.js';
+import type { ErrorFields } from '../core/protocol/startup.js';
+import type { AppConnection } from './app-connection.js';
+import { ForwardedConnection, serverPlace } from './forwarded-connection.js';
+import { sendCancel } from './gateway-cancel.js';
+
+/** What happens to forwarded sessions. */
+export interface GatewayEvents {
+  forward(session: number, target: TargetSessionAttrs, app: string): void;
+  /** It has named itself and maybe another target than that of its port. */
+  introduced(session: number, app: string, target: TargetSessionAttrs | undefined): void;
+  routeFailed(session: number, instance: number, text: string): void;
+  bound(session: number, instance: number, address: string, port: number): void;
+  closed(session: number): void;
+}
+
+export interface GatewayOptions {
+  readonly events: GatewayEvents;
+  /** Whether a descriptor is left for one more server. */
+  readonly hasRoom: () => boolean;
+  readonly descriptorLimit: number;
+  /** How long a connection to a server may take. */
+  readonly connectTimeoutMs: () => number;
+}
+
+/** What has been forwarded for a session, in bytes. */
+export interface Traffic {
+  readonly listener: number;
+  readonly fromApplication: number;
+  readonly fromServer: number;
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #connections = new Map<number, ForwardedConnection>();
+  readonly #cancels = new CancelRoutes();
+  /** Connections to servers: so many descriptors besides those of the applications. */
+  servers = 0;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+  }
+
+  // From the port
+
+  /** Takes over the connection of a stock driver. */
+  adopt(connection: AppConnection, socket: Socket): ForwardedConnection {
+    const forwarded = new ForwardedConnection(connection, socket, this);
+    this.#connections.set(connection.id, forwarded);
+    return forwarded;
+  }
+
+  /** Resolves when the request has been handed on as well as it can be. */
+  cancel(request: { readonly pid: number; readonly key: Buffer }, from: AppConnection): Promise<void> {
+    const body = Buffer.alloc(4 + request.key.length);
+    body.writeUInt32BE(request.pid, 0);
+    request.key.copy(body, 4);
+    const places = this.#cancels.find(body, from.listener.port, from.address);
+    return sendCancel(this.#options.hasRoom() ? places : [], request, this.#options.connectTimeoutMs());
+  }
+
+  // From ConmgrCore
+
+  route(session: number, place: Candidate): void {
+    this.#connections.get(session)?.route(place);
+  }
+
+  hold(session: number): void {
+    this.#connections.get(session)?.hold();
+  }
+
+  /** False when the session is not one of these. */
+  refuse(session: number, error: ErrorFields): boolean {
+    const forwarded = this.#connections.get(session);
+    forwarded?.refuse(error);
+    return forwarded !== undefined;
+  }
+
+  traffic(session: number): Traffic | undefined {
+    const forwarded = this.#connections.get(session);
+    if (forwarded === undefined) return undefined;
+    const { fromApplication, fromServer, connection } = forwarded;
+    return { listener: connection.listener.port, fromApplication, fromServer };
+  }
+
+  // From the connections
+
+  get descriptorLimit(): number {
+    return this.#options.descriptorLimit;
+  }
+
+  get connectTimeoutMs(): number {
+    return this.#options.connectTimeoutMs();
+  }
+
+  hasRoom(): boolean {
+    return this.#options.hasRoom();
+  }
+
+  forward(session: number, target: TargetSessionAttrs, app: string): void {
+    this.#options.events.forward(session, target, app);
+  }
+
+  introduced(session: number, app: string, target: TargetSessionAttrs | undefined): void {
+    this.#options.events.introduced(session, app, target);
+  }
+
+  routeFailed(session: number, instance: number, text: string): void {
+    this.#options.events.routeFailed(session, instance, text);
+  }
+
+  opened({ id, connection }: ForwardedConnection, place: Candidate, server: Socket): void {
+    const { listener, address } = connection;
+    this.#cancels.add(id, { place: serverPlace(place), listener: listener.port, peer: address });
+    this.#options.events.bound(id, place.instance, server.localAddress ?? '', server.localPort ?? 0);
+  }
+
+  learnKey(session: number, key: Buffer): void {
+    this.#cancels.learn(session, key);
+  }
+
+  left(session: number): void {
+    this.#options.events.closed(session);
+  }
+
+  gone({ id }: ForwardedConnection): void {
+    this.#connections.delete(id);
+    this.#cancels.remove(id);
+  }
+}

@@ -1,0 +1,48 @@
+/** A set with scripted SQL servers behind it and stock drivers before it: what most tests of the gateway begin with. */
+import type { ConmgrSettings } from './conmgr-process.js';
+import { RawDriver } from './raw-driver.js';
+import { ScriptedSet } from './scripted-set.js';
+import { ScriptedSqlServer, type ServerBehaviour } from './scripted-sql-server.js';
+import { PRIMARY, STANDBY } from './scripted-watchdog.js';
+
+export interface GatewayScene {
+  readonly set: ScriptedSet;
+  /** undefined where nothing listens. */
+  readonly servers: readonly (ScriptedSqlServer | undefined)[];
+  /** Connects and sends these packets. */
+  drive(...packets: readonly Buffer[]): RawDriver;
+  end(): Promise<void>;
+}
+
+/** A primary, and a standby if there are two; `behaviours` of undefined: nothing listens on the server's port. */
+export async function gatewayScene(
+  behaviours: readonly (ServerBehaviour | undefined)[],
+  settings: ConmgrSettings = {},
+  openFiles?: number,
+): Promise<GatewayScene> {
+  const attributes = [PRIMARY, STANDBY].slice(0, behaviours.length);
+  const set = await ScriptedSet.start(attributes, {
+    settings,
+    ...(openFiles === undefined ? {} : { openFiles }),
+  });
+  const servers = await Promise.all(
+    behaviours.map((behaviour, at) =>
+      behaviour === undefined ? undefined : ScriptedSqlServer.start(set.lines[at]!.backendPort, behaviour),
+    ),
+  );
+  const drivers: RawDriver[] = [];
+  return {
+    set,
+    servers,
+    drive: (...packets) => {
+      const driver = new RawDriver(set.conmgr.port, ...packets);
+      drivers.push(driver);
+      return driver;
+    },
+    end: async () => {
+      for (const { socket } of drivers) socket.destroy();
+      for (const server of servers) server?.stop();
+      await set.end();
+    },
+  };
+}
