@@ -208,12 +208,20 @@ describe('the start of conmgr', () => {
   it('preflight: a descriptor limit that suffices exactly is taken', async () => {
     const conmgr = await ConmgrProcess.start({
       instances: [await nobody()],
-      settings: { max_connections: 100 },
+      settings: { max_connections: 100, gateway: 'off' },
       openFiles: 111,
     });
     started.push(conmgr.running);
     assert.equal((await conmgr.status()).descriptors.limit, 111);
     assert.deepEqual(conmgr.linesLike(/open files/), []);
+  });
+
+  it('where connections are forwarded, which take two descriptors each, no figure is exact: a LOG line says how many fit', async () => {
+    const directory = await soundDirectory({ max_connections: 100 });
+    const running = launched(directory, { openFiles: 211 });
+    await running.waitForLine(
+      / LOG: +limit of 211 open files allows about 200 application connections, or 100 that conmgr forwards/,
+    );
   });
 
   it('max_connections = 0: a LOG line says how many application connections the limit allows', async () => {
