@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { assertDone, cmCtl } from './harness/cm-ctl.js';
+import { Host } from './harness/host.js';
+import { suites } from './harness/images.js';
+import { Instance, QUICK } from './harness/instance.js';
+
+for (const suite of suites()) {
+  describe(`a start by cm_ctl that fails on ${suite.name}`, () => {
+    let instance: Instance;
+    before(async () => {
+      const host = await Host.boot(suite.installed, { name: 'fails' });
+      instance = await Instance.init(host, 'app1', { ...QUICK, backend_host0: '127.0.0.1' });
+      await instance.host.output(`cp -a ${instance.directory} /srv/good`);
+    });
+    after(() => instance?.host.remove());
+    const restore = async (): Promise<void> => {
+      const { host, directory, unit } = instance;
+      await host.output(`systemctl stop ${unit}; systemctl reset-failed ${unit} || true`);
+      await host.output(`rm -rf ${directory} && cp -a /srv/good ${directory}`);
+    };
+    const listed = async (): Promise<string> => {
+      const list: { unit: string; state: string }[] = JSON.parse(
+        await instance.host.output('cm_ctl list --json'),
+      );
+      return list.find(({ unit }) => unit === instance.unit)?.state ?? 'not listed';
+    };
+
+    for (const words of ['start', 'start -W']) {
+      it(`${words} says what is wrong in conmgr.conf, with status 78`, async () => {
+        await restore();
+        await instance.append({ nonsense: 1 });
+        const { status, stderr } = await cmCtl(instance, words);
+        assert.equal(status, 78);
+        assert.match(stderr, /^ERROR: +conmgr\.conf:\d+: unrecognized configuration parameter "nonsense"$/m);
+        assert.match(
+          stderr,
+          /^cm_ctl: could not start conmgr: its configuration is wrong\nHINT: +"cm_ctl check"/m,
+        );
+        const { ActiveState, Result, NRestarts } = await instance.host.unit(instance.unit);
+        assert.deepEqual(
+          { ActiveState, Result, NRestarts },
+          { ActiveState: 'failed', Result: 'exit-code', NRestarts: '0' },
+        );
+        assert.equal(await listed(), 'failed');
+        const seen = await cmCtl(instance, 'status');
+        assert.equal(seen.status, 3);
+        assert.match(
+          seen.stdout,
+          /^conmgr is not running .*\nunit conmgr@app1\.service: failed, exit status 78: .*nonsense/,
+        );
+      });
+    }
+
+    it('a restart with a mistake in conmgr.conf stops nothing', async () => {
+      await restore();
+      assertDone(await cmCtl(instance, 'start -W'), /./);
+      const pid = await instance.host.mainPid(instance.unit);
+      await instance.append({ nonsense: 1 });
+      const { status, stderr } = await cmCtl(instance, 'restart');
+      assert.equal(status, 78);
+      assert.match(stderr, /contains errors\nDETAIL: .*"nonsense"/);
+      assert.equal(await instance.host.mainPid(instance.unit), pid);
+    });
+
+    it('what may pass is tried again by systemd, until cm_ctl stops it', async () => {
+      await restore();
+      const taken = instance.host.start(
+        `exec node -e "require('net').createServer().listen(27546, () => console.log('taken'))"`,
+      );
+      await taken.waitForLine(/taken/);
+      const { status, stderr } = await cmCtl(instance, 'start');
+      assert.equal(status, 1);
+      assert.match(stderr, /^FATAL: +could not listen on port 27546: /m);
+      assert.match(
+        stderr,
+        /could not start conmgr; systemd goes on trying\nHINT: .*"journalctl -u conmgr@app1"/,
+      );
+      assert.equal((await cmCtl(instance, 'status')).status, 3);
+      assert.equal(await listed(), 'starting');
+      assertDone(await cmCtl(instance, 'stop'), /conmgr stopped\n$/);
+      const { ActiveState = '' } = await instance.host.unit(instance.unit);
+      assert.match(ActiveState, /^(inactive|failed)$/);
+      taken.killAll();
+    });
+
+    it('a directory of another user', async () => {
+      await restore();
+      await instance.host.output(['chown', '-R', 'postgres:', instance.directory]);
+      const { status, stderr } = await cmCtl(instance, 'start');
+      assert.equal(status, 78);
+      assert.match(
+        stderr,
+        /belongs to user postgres, but conmgr runs as user conmgr\nHINT: .*cm_ctl register -D/,
+      );
+    });
+
+    it('a unit that is masked', async () => {
+      await restore();
+      await instance.host.output(['systemctl', 'mask', instance.unit]);
+      const { status, stderr } = await cmCtl(instance, 'start');
+      assert.equal(status, 1);
+      assert.match(stderr, /unit "conmgr@app1\.service" is masked\nHINT: +"systemctl unmask conmgr@app1"/);
+      await instance.host.output(['systemctl', 'unmask', instance.unit]);
+    });
+
+    it('a directory that is not there: status 4 of status, 1 of start, 3 of one that does not run', async () => {
+      await restore();
+      const missing = { host: instance.host, directory: '/var/lib/conmgr/nothing' };
+      for (const [words, expected] of [
+        ['start', 1],
+        ['stop', 1],
+        ['status', 4],
+      ] as const) {
+        const { status, stderr } = await cmCtl(missing, words);
+        assert.equal(status, expected, words);
+        assert.match(stderr, /directory "\/var\/lib\/conmgr\/nothing" does not exist/);
+      }
+      const { status, stdout } = await cmCtl(instance, 'status');
+      assert.deepEqual(
+        { status, stdout },
+        { status: 3, stdout: `conmgr is not running in directory "${instance.directory}"\n` },
+      );
+    });
+  });
+}
