@@ -1,7 +1,8 @@
 /** One application's connection to conmgr: its first packet, then the messages of the first phase. */
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import { refusalForStockDriver } from '../core/conmgr/refusals.js';
+import { refusalForConsole, refusalForStockDriver } from '../core/conmgr/refusals.js';
+import { isForConsole } from '../core/gateway/startup-options.js';
 import { ASK_OPTION, type Ask, parseAsk } from '../core/protocol/ask.js';
 import { type BoundMessage, readClientMessages } from '../core/protocol/first-phase.js';
 import {
@@ -46,6 +47,8 @@ export interface AppEvents {
   garbage(connection: AppConnection, reason: string, more: string): void;
   /** A stock driver is to be forwarded: what takes its bytes from now on. */
   forward(connection: AppConnection, socket: Socket): Successor;
+  /** A client of the console: what takes its bytes from now on. */
+  console(connection: AppConnection, socket: Socket, params: ReadonlyMap<string, string>): Successor;
   /** Resolves when the request has been handed on. */
   cancel(connection: AppConnection, request: CancelRequest): Promise<void>;
   /** The first packet is complete, whatever it was: the connection is no longer half-open. */
@@ -55,6 +58,7 @@ export interface AppEvents {
   closed(connection: AppConnection): void;
 }
 
+type StartupPacket = Extract<FirstPacket, { kind: 'startup' }>;
 export type CancelRequest = Extract<FirstPacket, { kind: 'cancel' }>;
 
 /** What a connection hands its bytes to once it is known what it is. */
@@ -153,6 +157,19 @@ export class AppConnection {
     void this.#events.cancel(this, request).then(() => this.end());
   }
 
+  /** The client wants the console. */
+  openConsole({ params, version, rest }: StartupPacket): void {
+    this.#settle();
+    if (!isLoopback(this.address)) {
+      this.refuse(refusalForConsole());
+      return;
+    }
+    this.#phase = 'handed over';
+    this.#negotiate(version, params);
+    this.#successor = this.#events.console(this, this.#socket, params);
+    if (rest.length > 0) this.#successor.take(rest);
+  }
+
   /** Its next packet is a first packet again, and must come as soon as one. */
   unsettle(): void {
     this.#events.unsettled(this);
@@ -234,8 +251,12 @@ export class AppConnection {
     this.send(Buffer.from('N'));
   }
 
-  #startup(packet: Extract<FirstPacket, { kind: 'startup' }>): void {
+  #startup(packet: StartupPacket): void {
     const question = packet.params.get(ASK_OPTION);
+    if (question === undefined && isForConsole(packet.params)) {
+      this.openConsole(packet);
+      return;
+    }
     if (question === undefined && this.listener.forwards()) {
       this.#forward();
       return;
@@ -253,15 +274,17 @@ export class AppConnection {
       this.refuse({ severity: 'FATAL', sqlState, message, detail });
       return;
     }
-    const unknown = [...packet.params.keys()].filter(
-      (name) => name.startsWith('_pq_.') && name !== ASK_OPTION,
-    );
-    if (packet.version !== PROTOCOL_3_0 || unknown.length > 0)
-      this.send(encodeNegotiateProtocolVersion(unknown));
+    this.#negotiate(packet.version, packet.params);
     this.#phase = 'session';
     this.#held = Buffer.from(packet.rest);
     this.#events.asked(this, parsed.ask);
     if (this.#held.length > 0 && this.#open()) this.#readMessages();
+  }
+
+  /** As a server does: what the client asked for beyond protocol 3.0 is not known here. */
+  #negotiate(version: number, params: ReadonlyMap<string, string>): void {
+    const unknown = [...params.keys()].filter((name) => name.startsWith('_pq_.') && name !== ASK_OPTION);
+    if (version !== PROTOCOL_3_0 || unknown.length > 0) this.send(encodeNegotiateProtocolVersion(unknown));
   }
 
   /** Asked of the field anew: what is reported may have ended the connection. */

@@ -12,6 +12,7 @@ import { type ErrorFields, encodeErrorResponse, STARTUP_TIMEOUT_MS } from '../co
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
 import { AppConnection, type AppEvents, type CancelRequest, type Successor } from './app-connection.js';
 import type { ListenerRule } from './app-listeners.js';
+import { ConsoleConnection, type ConsoleWorld } from './console-connection.js';
 import type { Gateway } from './gateway.js';
 
 /** A message to many sessions goes out in slices of this size, with the links' packets between them. */
@@ -36,6 +37,7 @@ export interface AppPortOptions {
   readonly allowed: () => { readonly connections: number; readonly limit: number };
   /** heartbeat_timeout: an application's host that is silent for longer counts as gone. */
   readonly silentAfterMs: () => number;
+  readonly console: ConsoleWorld;
   /** Takes over stock drivers. */
   readonly gateway: Gateway;
   readonly events: AppPortEvents;
@@ -180,6 +182,10 @@ export class AppPort implements AppEvents {
 
   forward(connection: AppConnection, socket: Socket): Successor {
     return this.#options.gateway.adopt(connection, socket);
+  }
+
+  console(connection: AppConnection, socket: Socket, params: ReadonlyMap<string, string>): Successor {
+    return new ConsoleConnection(socket, this.#options.console, params, () => connection.end());
   }
 
   cancel(connection: AppConnection, request: CancelRequest): Promise<void> {

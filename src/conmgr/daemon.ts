@@ -101,6 +101,10 @@ export class Daemon {
     this.#port = new AppPort({
       clock: options.clock,
       gateway: this.#gateway,
+      console: {
+        software: options.identity.software,
+        facts: async () => ({ status: await this.status(), config: this.#core.config }),
+      },
       allowed: () => ({
         connections: connectionsLeft(
           options.descriptorLimit,

@@ -11,7 +11,7 @@ import { parseTarget, type TargetSessionAttrs } from '../core/cluster/target-ses
 import { refusalForDescriptors, refusalForWord } from '../core/conmgr/refusals.js';
 import { BackendKeyReader } from '../core/gateway/backend-key.js';
 import { type Question, readFirstAnswer } from '../core/gateway/first-answer.js';
-import { targetInOptions } from '../core/gateway/startup-options.js';
+import { isForConsole, targetInOptions } from '../core/gateway/startup-options.js';
 import type { Candidate } from '../core/protocol/first-phase.js';
 import { type ErrorFields, type FirstPacket, readFirstPacket } from '../core/protocol/startup.js';
 import type { AppConnection, Successor } from './app-connection.js';
@@ -175,6 +175,11 @@ export class ForwardedConnection implements Successor {
   }
 
   #startup(packet: Startup): void {
+    if (isForConsole(packet.params)) {
+      this.#leave();
+      this.connection.openConsole(packet);
+      return;
+    }
     const word = targetInOptions(packet.params.get('options') ?? '');
     const parsed = word === undefined ? undefined : parseTarget(word);
     if (parsed !== undefined && 'refusal' in parsed) {

@@ -23,6 +23,16 @@ export function refusalForTarget(target: TargetSessionAttrs, known: string, fail
   );
 }
 
+/** The console shows who is on this host, so it is for this host. */
+export function refusalForConsole(): ErrorFields {
+  return {
+    severity: 'FATAL',
+    sqlState: '28000',
+    message: 'conmgr: the console is open to this host only',
+    hint: 'Connect from the host of conmgr itself, to localhost.',
+  };
+}
+
 /** max_connections is reached. */
 export function refusalForLimit(limit: number): ErrorFields {
   return refusal(

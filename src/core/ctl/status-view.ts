@@ -193,6 +193,7 @@ function remarkOn(instance: InstanceStatus): Cell {
 function applicationTable(report: StatusReport, layout: StatusLayout): string[] {
   if (report.applications.length === 0) return ['No application is attached.'];
   const named = report.applications.some(({ application }) => application !== '');
+  const forwarded = report.applications.some(({ mode }) => mode === 'gateway');
   const columns = [
     { title: 'pid', align: 'right' as const },
     { title: 'program', shrinkTo: 8 },
@@ -202,11 +203,25 @@ function applicationTable(report: StatusReport, layout: StatusLayout): string[] 
     { title: 'instance', align: 'right' as const },
     { title: 'mode' },
     { title: 'since' },
+    ...(forwarded ? FORWARDED_COLUMNS : []),
   ];
-  const rows = report.applications.map(
-    (application): TableRow => ({ cells: applicationCells(application, named, report, layout) }),
-  );
+  const rows = report.applications.map((application): TableRow => {
+    const cells = applicationCells(application, named, report, layout);
+    return { cells: forwarded ? [...cells, ...forwardedCells(application)] : cells };
+  });
   return renderTable(columns, rows, '', layout);
+}
+
+/** The port it came to, and what was forwarded from the application and from the server. */
+const FORWARDED_COLUMNS = [
+  { title: 'port', align: 'right' as const },
+  { title: 'sent', align: 'right' as const },
+  { title: 'received', align: 'right' as const },
+];
+
+function forwardedCells({ listener, bytesFromApplication, bytesFromServer }: ApplicationStatus): Cell[] {
+  const amount = (bytes: number | null): string => (bytes === null ? '-' : formatBytes(BigInt(bytes)));
+  return [listener === null ? '-' : String(listener), amount(bytesFromApplication), amount(bytesFromServer)];
 }
 
 function applicationCells(

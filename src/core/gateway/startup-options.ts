@@ -34,3 +34,11 @@ function settingOf(word: string, next: string | undefined): string | undefined {
 function splitOptions(options: string): readonly string[] {
   return (options.match(/(?:\\[\s\S]|[^\\\s])+/g) ?? []).map((word) => word.replace(/\\([\s\S])/g, '$1'));
 }
+
+/** Name of the database that is no database but the console. */
+export const CONSOLE_DATABASE = 'conmgr';
+
+/** Whether a start-up packet is for the console. */
+export function isForConsole(params: ReadonlyMap<string, string>): boolean {
+  return params.get('database') === CONSOLE_DATABASE;
+}

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { ListenerRule } from '../../../src/conmgr/app-listeners.js';
 import { AppPort, SLICE } from '../../../src/conmgr/app-port.js';
+import type { ConsoleWorld } from '../../../src/conmgr/console-connection.js';
 import { Gateway } from '../../../src/conmgr/gateway.js';
 import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
 import type { MessageParams } from '../../../src/core/messages/message.js';
@@ -29,6 +30,8 @@ const NO_GATEWAY = new Gateway({
     closed: () => {},
   },
 });
+
+const NO_CONSOLE: ConsoleWorld = { software: 'conmgr', facts: () => Promise.reject(new Error('no facts')) };
 
 /** The end of an application's connection that keeps what it is sent. */
 class SinkSocket extends Duplex {
@@ -103,6 +106,7 @@ describe('messages to many applications', () => {
       allowed: () => ({ connections: applications, limit: applications }),
       silentAfterMs: () => 20_000,
       gateway: NO_GATEWAY,
+      console: NO_CONSOLE,
       events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
     });
     const sockets = Array.from({ length: applications }, () => new SinkSocket());
@@ -152,6 +156,7 @@ describe('a stranger', () => {
             allowed: () => ({ connections: 10, limit: 10 }),
             silentAfterMs: () => 20_000,
             gateway: NO_GATEWAY,
+            console: NO_CONSOLE,
             events: {
               asked: () => {},
               bound: () => {},
@@ -177,6 +182,7 @@ describe('an application on another host', () => {
       allowed: () => ({ connections: 10, limit: 10 }),
       silentAfterMs: () => silentAfterMs,
       gateway: NO_GATEWAY,
+      console: NO_CONSOLE,
       events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
     });
     const socket = new SinkSocket(address);

@@ -168,6 +168,24 @@ Descriptors:  23 of 1024 open
       ' pid  program  user   application  target   instance  mode   since\n4711  node     alice  shop         primary         0  aware  08:30:00',
     );
   });
+
+  it('shows the port of forwarded ones, and what was forwarded, where there are any', () => {
+    const forwarded = applicationStatus({
+      program: 'psql',
+      mode: 'gateway',
+      listener: 27547,
+      bytesFromApplication: 900,
+      bytesFromServer: 3_500_000,
+    });
+    assert.deepEqual(
+      view(statusOf({ applications: [applicationStatus(), forwarded] }), { show: 'application' }).split('\n'),
+      [
+        ' pid  program  user   target   instance  mode     since      port   sent  received',
+        '4711  node     alice  primary         0  aware    08:30:00      -      -         -',
+        '4711  psql     alice  primary         0  gateway  08:30:00  27547  900 B    3.3 MB',
+      ],
+    );
+  });
 });
 
 describe('the unit in the head of the view', () => {
