@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo bpf build check test test-unit test-integration test-system bench man install deb rpm check-packages clean help toolchain
+.PHONY: demo bpf build check test test-unit test-integration test-system test-kernel bench man install deb rpm check-packages clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
@@ -42,6 +42,9 @@ test-integration: $(INSTALLED) ## the tests of the built programs against Postgr
 test-system: $(INSTALLED) ## the packages on booted hosts; needs root and Debian; ONLY=words; SUITE=bookworm|trixie
 	@$(RUN) system
 
+test-kernel: $(INSTALLED) dist/bpf/redirect.bpf.o ## conmgr-helper in namespaces of its own; needs root and clang; ONLY=words
+	@$(RUN) kernel
+
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo
 
@@ -56,10 +59,10 @@ man: $(INSTALLED) ## the manual pages (dist/man), from man/*.in and the tables o
 install: dist/.built man ## put everything in place; DESTDIR=, PREFIX=/usr, PG_SHAREDIRS="...": these get the SQL extension
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PG_SHAREDIRS='$(PG_SHAREDIRS)' LIBDIR='$(LIBDIR)' node packaging/run-ts.mjs packaging/install.ts
 
-deb: dist/.built ## packages for Debian and Ubuntu, in dist/packages or PACKAGES=; REVISION=2: another one of the version
+deb: dist/.built dist/bpf/redirect.bpf.o ## packages for Debian and Ubuntu, in dist/packages or PACKAGES=; REVISION=2: another one of the version
 	@REVISION='$(REVISION)' node packaging/run-ts.mjs packaging/packages/build.ts deb
 
-rpm: dist/.built ## packages for Fedora, RHEL and their like, likewise
+rpm: dist/.built dist/bpf/redirect.bpf.o ## packages for Fedora, RHEL and their like, likewise
 	@REVISION='$(REVISION)' node packaging/run-ts.mjs packaging/packages/build.ts rpm
 
 check-packages: $(INSTALLED) ## builds them twice, and the results are the same; lintian and rpmlint have no complaints

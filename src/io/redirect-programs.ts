@@ -94,7 +94,8 @@ export function loadRedirect(native: Native, options: LoadOptions): void {
 export function unloadRedirect(native: Native, { pins, cgroup }: Place): boolean {
   if (!existsSync(pins)) return false;
   const bpf = new Bpf(native);
-  withCgroup(cgroup, (group) => {
+  // Where there is no control group any more, nothing is attached to it.
+  withCgroup(cgroup !== undefined && existsSync(cgroup) ? cgroup : undefined, (group) => {
     for (const [name, { attachType }] of Object.entries(KINDS)) {
       const path = join(pins, name);
       if (!existsSync(path)) continue;

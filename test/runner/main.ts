@@ -4,6 +4,7 @@
  *
  *     main.ts tests all|unit|integration
  *     main.ts system
+ *     main.ts kernel
  *     main.ts demo
  *     main.ts bench
  *
@@ -36,6 +37,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   unit: ['unit', 'spec', 'scenarios'],
   integration: ['integration'],
   system: ['system'],
+  kernel: ['kernel'],
 };
 
 /** The PostgreSQL that the demo and the benchmarks run on. */
@@ -49,6 +51,8 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
     }
     case 'system':
       return runSystem();
+    case 'kernel':
+      return runKernel();
     case 'demo':
       return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
     case 'bench': {
@@ -56,7 +60,7 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runInTree(files, (bundled) => files.map((file) => [bundled(file)]));
     }
     default:
-      throw new Refusal(`main.ts runs tests, system, demo or bench, not "${kind}"`);
+      throw new Refusal(`main.ts runs tests, system, kernel, demo or bench, not "${kind}"`);
   }
 }
 
@@ -79,6 +83,21 @@ async function runSystem(): Promise<number> {
       }
       const images = await prepareRun(run, suites, join(run.directory, 'dist/packages'));
       return { TEST_JOBS: '2', TEST_LIMIT_MS: '400000', ...images };
+    },
+  });
+}
+
+/** The tests that end sockets and redirect connections: as root, in namespaces of their own, so that nothing of this
+ *  machine is within their reach. */
+async function runKernel(): Promise<number> {
+  const files = testFiles('kernel');
+  if (process.getuid?.() !== 0) throw new Refusal('make test-kernel ends connections: run it as root');
+  return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]], {
+    as: 'root',
+    within: ['unshare', '--net', '--mount', '--'],
+    prepare: async (run) => {
+      cpSync(join(root, 'dist/bpf'), join(run.directory, 'dist/bpf'), { recursive: true });
+      return { TEST_JOBS: '1' };
     },
   });
 }
@@ -110,6 +129,8 @@ function only(files: readonly string[]): string[] {
 
 interface RunOptions {
   readonly as?: 'tester' | 'root';
+  /** A command in front of that of the run, which ends with it. */
+  readonly within?: readonly string[];
   readonly prepare?: (run: Run) => Promise<NodeJS.ProcessEnv>;
 }
 
@@ -121,7 +142,7 @@ interface RunOptions {
 async function runInTree(
   entries: readonly string[],
   commands: (bundled: (entry: string) => string) => string[][],
-  { as = 'tester', prepare }: RunOptions = {},
+  { as = 'tester', within = [], prepare }: RunOptions = {},
 ): Promise<number> {
   const account = as === 'root' ? undefined : testAccount(env);
   const pgBin = env['PG_BIN'];
@@ -159,7 +180,8 @@ async function runInTree(
     const prepared = await prepare?.(run);
     const program = placeProgram(run.directory, node, account);
     for (const args of commands((entry) => join(bundles, entry.replace(/\.ts$/, '.mjs')))) {
-      const status = await run.execute(program, ['--enable-source-maps', ...args], {
+      const [command = program, ...words] = [...within, program, '--enable-source-maps', ...args];
+      const status = await run.execute(command, words, {
         ...runEnv(run.scratch, program),
         ...prepared,
       });

@@ -1,0 +1,124 @@
+/**
+ * Where the tests of the kernel parts happen: the runner has put the whole run into a network and a mount namespace of
+ * its own. This sets up what every test file needs in there: a loopback interface, a network in which nobody answers, a
+ * file system for pins, and a control group.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { findCgroup2 } from '../../src/io/redirect-programs.js';
+import { built } from '../support/programs.js';
+import { type Running, startCommand } from '../support/running.js';
+import { inTree, temporaryDirectory } from '../support/tree.js';
+
+/** An address whose network takes every packet and answers none, and its neighbour, which answers. */
+export const SILENT = { ipv4: '192.0.2.9', ipv6: '2001:db8::9' };
+export const ANSWERING = { ipv4: '192.0.2.1', ipv6: '2001:db8::1' };
+
+/** The unprivileged user that everything runs as that needs no right. */
+export const NOBODY = 65_534;
+
+const ip = (words: string): void => {
+  execFileSync('ip', words.split(' '), { stdio: ['ignore', 'ignore', 'inherit'] });
+};
+
+/** Prepares the network; once for the run, whichever test file comes first. */
+export function setUpNetwork(): void {
+  // The scratch directory belongs to root; helpers of other users have their sockets below it.
+  chmodSync(dirname(temporaryDirectory()), 0o711);
+  if (existsSync('/sys/class/net/silent')) return;
+  const names = execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' });
+  if (names.includes('silent')) return;
+  ip('link set lo up');
+  ip('link add silent type veth peer name silent-end');
+  ip('link set silent up');
+  ip('link set silent-end up');
+  const neighbour = execFileSync('ip', ['-o', 'link', 'show', 'silent-end'], { encoding: 'utf8' });
+  const [, address = ''] = /link\/ether ([0-9a-f:]+)/.exec(neighbour) ?? [];
+  for (const [own, silent, bits] of [
+    [ANSWERING.ipv4, SILENT.ipv4, 24],
+    [ANSWERING.ipv6, SILENT.ipv6, 64],
+  ] as const) {
+    ip(`addr add ${own}/${bits} dev silent${own.includes(':') ? ' nodad' : ''}`);
+    ip(`neigh add ${silent} lladdr ${address} dev silent`);
+  }
+}
+
+/** A mounted file system for pins, in which everybody may walk. */
+export function pinFileSystem(): string {
+  const mount = temporaryDirectory();
+  chmodSync(mount, 0o711);
+  execFileSync('mount', ['-t', 'bpf', '-o', 'mode=0711', 'bpf', mount]);
+  return mount;
+}
+
+/** A control group for the programs of this test file; removed when the file is done. */
+export function controlGroup(name: string): { readonly path: string; run(command: string[]): string[] } {
+  const root = findCgroup2();
+  if (root === undefined) throw new Error('there are no control groups of version 2');
+  const path = join(root, `conmgr-test-${process.pid}-${name}`);
+  mkdirSync(path);
+  process.on('exit', () => {
+    try {
+      for (const pid of readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)) {
+        writeFileSync(join(root, 'cgroup.procs'), pid);
+      }
+      rmdirSync(path);
+    } catch {
+      // Something of the test still runs in it; an empty control group without programs harms nobody.
+    }
+  });
+  return {
+    path,
+    run: (command) => ['sh', '-c', 'echo $$ >"$0/cgroup.procs" && exec "$@"', path, ...command],
+  };
+}
+
+/** The program, as root. */
+export function helperCommand(...args: string[]): Running {
+  return startCommand(process.execPath, [built('bin/conmgr-helper.js'), ...args]);
+}
+
+/** The program as its unit starts it: an unprivileged user with these capabilities and no other. */
+export function startHelper(args: readonly string[], capabilities = '+net_admin'): Running {
+  const words = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', '--no-new-privs'];
+  const rights =
+    capabilities === ''
+      ? ['--bounding-set', '-all', '--inh-caps', '-all']
+      : [
+          '--bounding-set',
+          `-all,${capabilities}`,
+          '--inh-caps',
+          capabilities,
+          '--ambient-caps',
+          capabilities,
+        ];
+  return startCommand('setpriv', [
+    ...words,
+    ...rights,
+    '--',
+    process.execPath,
+    built('bin/conmgr-helper.js'),
+    ...args,
+  ]);
+}
+
+/** A directory of lists with one list. */
+export function targetLists(text: string): string {
+  const folder = temporaryDirectory();
+  chmodSync(folder, 0o755);
+  const file = join(folder, 'test.conf');
+  writeFileSync(file, text);
+  chmodSync(file, 0o644);
+  return folder;
+}
+
+/** A directory in which the helper can make its socket. */
+export function socketPath(): string {
+  const folder = temporaryDirectory();
+  chmodSync(folder, 0o777);
+  return join(folder, 's');
+}
+
+/** The object of redirect programs. */
+export const OBJECT = inTree('dist/bpf/redirect.bpf.o');
