@@ -178,7 +178,10 @@ Descriptors:  23 of 1024 open
       bytesFromServer: 3_500_000,
     });
     assert.deepEqual(
-      view(statusOf({ applications: [applicationStatus(), forwarded] }), { show: 'application' }).split('\n'),
+      view(statusOf({ applications: [applicationStatus(), forwarded] }), {
+        show: 'application',
+        width: 120,
+      }).split('\n'),
       [
         ' pid  program  user   target   instance  mode     since      port   sent  received',
         '4711  node     alice  primary         0  aware    08:30:00      -      -         -',
