@@ -29,7 +29,7 @@ function host(answers: readonly ScriptedAnswer[], options: Partial<HostManagersO
     direct: new FakeManager(),
     booted: () => true,
     systemctl: script.program,
-    home: '/home/nobody',
+    home: '/srv/homes/nobody',
     ...options,
   });
   const choose = async (question: Partial<ManagerQuestion> = {}): Promise<string> => {
@@ -69,7 +69,7 @@ describe('the manager of a conmgr on this host', () => {
     assert.equal(await host([TEMPLATE]).choose(), 'user conmgr@srv-app.service');
     assert.equal(await host([TEMPLATE]).choose({ directory: '/tmp/app' }), 'none');
     assert.equal(await host([]).choose(), 'none');
-    const directory = '/home/nobody/.local/state/conmgr/app';
+    const directory = '/srv/homes/nobody/.local/state/conmgr/app';
     assert.equal(await host([TEMPLATE]).choose({ directory }), 'user conmgr@app.service');
   });
 
@@ -99,7 +99,7 @@ describe('the units of this host', () => {
     ]);
     assert.deepEqual(units, [
       ['system', 'conmgr@app1.service', '/var/lib/conmgr/app1', 12],
-      ['user', 'conmgr@app1.service', '/home/nobody/.local/state/conmgr/app1', 12],
+      ['user', 'conmgr@app1.service', '/srv/homes/nobody/.local/state/conmgr/app1', 12],
     ]);
   });
 
