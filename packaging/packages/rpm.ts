@@ -18,6 +18,8 @@ const SHARED = new Set([
     '/usr/lib/systemd/system-preset',
   ],
   ...['/usr/lib/systemd/catalog', '/usr/lib/sysusers.d', '/usr/lib/tmpfiles.d'],
+  // Those of polkit, which has given them to a user of its own in many releases.
+  ...['/usr/share/polkit-1', '/usr/share/polkit-1/rules.d'],
 ]);
 
 /** Reads and writes of everything for everybody but programs, as they are installed. */
