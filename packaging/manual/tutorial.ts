@@ -1,22 +1,26 @@
 /**
  * The commands of conmgr(7), for a program that follows the page literally.
  *
- * A literal display that is to be typed has a comment before it, which names the hosts: `.\" step 3 on db1 db2`.
- * Displays without one are pictures, what is printed, and what is optional.
+ * A literal display that is to be typed has a comment before it, which names the hosts, and the user unless that is root:
+ * `.\" step 3 on db1 db2`, `.\" step 4 on app as ann`. The last command of a step marked `until Ctrl-C` goes on until then.
+ * Displays without a comment are pictures and files.
  */
 
-/** One step: what root types on each of some hosts. */
+/** One step: what somebody types on each of some hosts. */
 export interface TutorialStep {
   /** Counted from 1, in the order of the page. */
   readonly step: number;
-  /** One after the other. */
+  /** In any order. */
   readonly hosts: readonly string[];
+  readonly user: string;
   /** Lines for one shell. */
   readonly commands: string;
+  /** Whether the last command stays in the foreground until somebody ends it. */
+  readonly stays: boolean;
 }
 
 const MARK = /^\.\\" step (.*)$/;
-const PLACES = /^(\d+) on ((?:[a-z]\w*)(?: [a-z]\w*)*)$/;
+const PLACES = /^(\d+) on ([a-z]\w*(?: (?!as\b|until\b)[a-z]\w*)*)(?: as ([a-z]\w*))?( until Ctrl-C)?$/;
 
 /**
  * The steps of a page, from its source. Throws Error for a mark that is not understood or not followed by a display,
@@ -28,13 +32,14 @@ export function tutorialSteps(source: string): TutorialStep[] {
   for (const [at, line] of lines.entries()) {
     const mark = MARK.exec(line)?.[1];
     if (mark === undefined) continue;
-    const [, number, places = ''] = PLACES.exec(mark) ?? [];
+    const [, number, places = '', user = 'root', stays] = PLACES.exec(mark) ?? [];
     const step = steps.length + 1;
     if (number !== String(step)) throw new Error(`expected "step ${step} on HOST...": ${line}`);
     const end = lines.indexOf('.Ed', at);
     if (!lines[at + 1]?.startsWith('.Bd -literal') || end === -1)
       throw new Error(`no literal display follows: ${line}`);
-    steps.push({ step, hosts: places.split(' '), commands: `${lines.slice(at + 2, end).join('\n')}\n` });
+    const commands = `${lines.slice(at + 2, end).join('\n')}\n`;
+    steps.push({ step, hosts: places.split(' '), user, commands, stays: stays !== undefined });
   }
   return steps;
 }

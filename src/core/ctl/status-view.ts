@@ -179,7 +179,8 @@ function remarkOn(instance: InstanceStatus): Cell {
   const remarks: string[] = [];
   if (instance.foreign) remarks.push('belongs to another cluster');
   if (instance.conflict) remarks.push('conflict: another primary is newer');
-  if (instance.stale) remarks.push('not monitored, shown as last known');
+  const lost = instance.health === 'lost';
+  if (instance.stale) remarks.push(`${lost ? 'lost' : 'not monitored'}, shown as last known`);
   if (instance.full) remarks.push('all connections taken');
   if (instance.state === 'up' && instance.accepting === false) remarks.push('takes no new connections');
   if (instance.role === 'primary' && instance.readOnly === true) remarks.push('read-only');

@@ -20,20 +20,32 @@ const page = [
   '.Bd -literal',
   'cm_ctl list',
   '.Ed',
+  '.\\" step 3 on app db1 as ann',
+  '.Bd -literal',
+  'cm_ctl stop',
+  '.Ed',
+  '.\\" step 4 on db1 as postgres until Ctrl-C',
+  '.Bd -literal',
+  'conmgr-watchdog',
+  '.Ed',
   '',
 ].join('\n');
 
 describe('the steps of a tutorial', () => {
-  it('are the marked displays, with their hosts, in order', () => {
+  it('are the marked displays, with their hosts and users, in order', () => {
+    const byRoot = { user: 'root', stays: false };
     assert.deepEqual(tutorialSteps(page), [
-      { step: 1, hosts: ['db1', 'db2'], commands: 'echo "\na = \'b\'\n" > x\n' },
-      { step: 2, hosts: ['app'], commands: 'cm_ctl list\n' },
+      { step: 1, hosts: ['db1', 'db2'], commands: 'echo "\na = \'b\'\n" > x\n', ...byRoot },
+      { step: 2, hosts: ['app'], commands: 'cm_ctl list\n', ...byRoot },
+      { step: 3, hosts: ['app', 'db1'], commands: 'cm_ctl stop\n', user: 'ann', stays: false },
+      { step: 4, hosts: ['db1'], commands: 'conmgr-watchdog\n', user: 'postgres', stays: true },
     ]);
   });
 
   for (const [what, source] of Object.entries({
     'a step that is missing': page.replace('step 1 on', 'step 2 on'),
     'a step without hosts': page.replace('step 2 on app', 'step 2 on'),
+    'a user without a name': page.replace('as ann', 'as'),
     'a name that no host has': page.replace('on app', 'on App'),
     'a step without a display': page.replace('.\\" step 2 on app\n', '.\\" step 2 on app\ntext\n'),
     'a display without an end': page.replace(/\.Ed\n$/, ''),

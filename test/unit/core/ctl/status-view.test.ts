@@ -89,6 +89,7 @@ Descriptors:  23 of 1024 open
     ['a conflict', instanceStatus({ conflict: true }), /conflict: another primary is newer/],
     ['another cluster', instanceStatus({ foreign: true }), /belongs to another cluster/],
     ['stale attributes', instanceStatus({ stale: true }), /not monitored, shown as last known/],
+    ['a lost instance', instanceStatus({ stale: true, health: 'lost' }), /lost, shown as last known/],
     ['a full instance', instanceStatus({ full: true }), /all connections taken/],
     [
       'an instance that takes no connections',
