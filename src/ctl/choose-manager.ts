@@ -1,12 +1,12 @@
 /** Finds the manager of a conmgr, running or not: the rules of docs/decisions/0021-cm_ctl-and-systemd.md carried out. */
 import { realpath } from 'node:fs/promises';
 import { chooseKind } from '../core/ctl/manager-choice.js';
-import { isKnown, readUnitState, UNIT_PROPERTIES } from '../core/ctl/unit-state.js';
+import { isHeld, readUnitState, UNIT_PROPERTIES } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { lookAtConmgr } from '../io/conmgr-process.js';
 import { type ManagerScope, Systemctl, type SystemctlOptions, systemdRuns } from '../io/systemctl.js';
-import { conmgrDirectory, namedDirectories } from '../io/unit-directory.js';
+import { conmgrDirectory, homeOfUser, namedDirectories } from '../io/unit-directory.js';
 import { unitsOfDirectory } from '../io/unit-links.js';
 import { userNames } from '../io/users.js';
 import type { ListedUnit, Manager, ManagerQuestion, Managers } from './manager.js';
@@ -32,9 +32,11 @@ const INSTANCE = /^conmgr@(.+)\.service$/;
 export class HostManagers implements Managers {
   readonly #options: HostManagersOptions;
   readonly #booted: () => boolean;
+  readonly #home: string;
 
   constructor(options: HostManagersOptions) {
     this.#options = options;
+    this.#home = options.home ?? homeOfUser();
     this.#booted = options.booted ?? systemdRuns;
   }
 
@@ -52,17 +54,18 @@ export class HostManagers implements Managers {
       systemdRuns: booted,
       root: uid === 0,
       belongsToSystem: await isBelow(directory, namedDirectories(false)),
-      knownToSystem: async () => known.system.known !== undefined,
+      heldBySystem: async () => known.system.held,
       knownToUser: async () => {
         known.user = await this.#candidates('user', directory, booted);
-        return known.user.known !== undefined;
+        return known.user.held || known.user.failed;
       },
+      failedInSystem: async () => known.system.failed,
       userCanServe: async () =>
-        known.user.first !== undefined && new Systemctl(this.#reach('user')).hasTemplate(TEMPLATE),
+        known.user.unit !== undefined && new Systemctl(this.#reach('user')).hasTemplate(TEMPLATE),
     });
     if (kind === 'none') return direct;
     if (wanted === 'user') known.user = await this.#candidates('user', directory, booted);
-    const unit = known[kind].known ?? known[kind].first;
+    const { unit } = known[kind];
     if (unit !== undefined) return this.#managed(this.#reach(kind), unit);
     if (toStart) throw new MessageError(CTL_MESSAGES.unitImpossible, { directory });
     return direct;
@@ -88,20 +91,20 @@ export class HostManagers implements Managers {
     return lists.flat();
   }
 
-  /** The units that stand for the directory: the one that the manager has to do with, and the one to prefer. */
+  /** What the manager has for the directory. */
   async #candidates(kind: ManagerScope, directory: string, booted: boolean): Promise<Candidates> {
     if (!booted) return NOTHING;
-    const { home } = this.#options;
-    const units = await unitsOfDirectory(directory, {
-      user: kind === 'user',
-      ...(home !== undefined && { home }),
-    });
+    const units = await unitsOfDirectory(directory, { user: kind === 'user', home: this.#home });
     const systemctl = new Systemctl(this.#reach(kind));
+    let failed: string | undefined;
     for (const unit of units) {
       const properties = await systemctl.show(unit, UNIT_PROPERTIES).catch(() => undefined);
-      if (properties !== undefined && isKnown(readUnitState(properties))) return { known: unit, first: unit };
+      if (properties === undefined) continue;
+      const state = readUnitState(properties);
+      if (isHeld(state)) return { unit, held: true, failed: false };
+      if (state.active === 'failed') failed ??= unit;
     }
-    return { known: undefined, first: units[0] };
+    return { unit: failed ?? units[0], held: false, failed: failed !== undefined };
   }
 
   /** The service manager that a process belongs to; undefined when nobody but itself would stop it. */
@@ -131,19 +134,24 @@ export class HostManagers implements Managers {
   #directoryOf(name: string, kind: ManagerScope): string | undefined {
     const { 1: unit = '' } = INSTANCE.exec(name) ?? [];
     try {
-      return conmgrDirectory({ by: 'unit', unit, user: kind === 'user' }, this.#options.home);
+      return conmgrDirectory({ by: 'unit', unit, user: kind === 'user' }, this.#home);
     } catch {
       return undefined;
     }
   }
 }
 
+/** Of the units that can stand for a directory. */
 interface Candidates {
-  readonly known: string | undefined;
-  readonly first: string | undefined;
+  /** The one that the manager has to do with, or else the preferred one; undefined when there can be none. */
+  readonly unit: string | undefined;
+  /** It runs, or is registered. */
+  readonly held: boolean;
+  /** It is neither, and has failed. */
+  readonly failed: boolean;
 }
 
-const NOTHING: Candidates = { known: undefined, first: undefined };
+const NOTHING: Candidates = { unit: undefined, held: false, failed: false };
 
 async function nameOf(uid: number): Promise<string> {
   return (await userNames()).get(uid) ?? String(uid);

@@ -123,19 +123,24 @@ async function checkLimit(
     output.report(CTL_MESSAGES.unitLimitLow, { limit, unit, needed, formula, command });
     return [];
   }
-  if (present === undefined && (limit === undefined || limit >= needed)) return [];
+  const isEnough = (figure: number | undefined): boolean => figure === undefined || figure >= needed;
+  if (present === undefined && isEnough(limit)) return [];
+  const own = limitsDropIn(registrarOf(registry, unit), { figure: needed, formula });
   // The template alone, by the instance name of "/", which cannot be that of a conmgr.
-  const { limit: usual } = await registry.look(TEMPLATE.replace('@', '@-'));
-  const text =
-    usual === undefined || usual < needed
-      ? limitsDropIn(registrarOf(registry, unit), { figure: needed, formula })
-      : undefined;
-  const done = await registry.setDropIn(unit, DROP_INS.limits, text);
-  if (done === '') return [];
-  await registry.reload();
-  const { limit: now = needed } = await registry.look(unit);
-  if (now < needed) output.report(CTL_MESSAGES.unitLimitOverruled, { unit, limit: now, needed, formula });
-  return [done];
+  const { limit: usual = 0 } = await registry.look(TEMPLATE.replace('@', '@-'));
+  // One that the template makes needless goes, unless somebody else's drop-in proves to make it needed.
+  const texts = present !== undefined && usual >= needed ? [undefined, own] : [own];
+  let done = '';
+  let now: number | undefined = limit;
+  for (const text of texts) {
+    done = await registry.setDropIn(unit, DROP_INS.limits, text);
+    if (done !== '') await registry.reload();
+    now = (await registry.look(unit)).limit;
+    if (isEnough(now)) break;
+  }
+  if (!isEnough(now)) output.report(CTL_MESSAGES.unitLimitOverruled, { unit, limit: now, needed, formula });
+  const isAsBefore = (await registry.ownText(unit, DROP_INS.limits)) === present;
+  return done === '' || isAsBefore ? [] : [done];
 }
 
 async function tell(

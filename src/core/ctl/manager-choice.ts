@@ -13,9 +13,12 @@ export interface ChoiceFacts {
   readonly root: boolean;
   /** The directory lies below /var/lib/conmgr. */
   readonly belongsToSystem: boolean;
-  /** The system's manager knows a unit of the directory. */
-  readonly knownToSystem: () => Promise<boolean>;
+  /** The system's manager has a unit of the directory that is registered, or that it is at. */
+  readonly heldBySystem: () => Promise<boolean>;
+  /** The user's manager has one, if only one that has failed. */
   readonly knownToUser: () => Promise<boolean>;
+  /** The system's manager has one that has failed and is not registered: somebody has tried. */
+  readonly failedInSystem: () => Promise<boolean>;
   /** The user has a manager with the template, and a unit can serve the directory. */
   readonly userCanServe: () => Promise<boolean>;
 }
@@ -31,8 +34,9 @@ const RULES: readonly ChoiceRule[] = [
   { when: ({ systemdRuns }) => !systemdRuns, choose: 'none' },
   { when: ({ root }) => root, choose: 'system' },
   { when: ({ belongsToSystem }) => belongsToSystem, choose: 'system' },
-  { when: ({ knownToSystem }) => knownToSystem(), choose: 'system' },
+  { when: ({ heldBySystem }) => heldBySystem(), choose: 'system' },
   { when: ({ knownToUser }) => knownToUser(), choose: 'user' },
+  { when: ({ failedInSystem }) => failedInSystem(), choose: 'system' },
   { when: ({ userCanServe }) => userCanServe(), choose: 'user' },
 ];
 

@@ -71,9 +71,14 @@ export function isBusy({ active }: UnitState): boolean {
   return active !== 'inactive' && active !== 'failed' && active !== '';
 }
 
+/** Whether the manager runs this unit, or is to. */
+export function isHeld(state: UnitState): boolean {
+  return state.registered || isBusy(state);
+}
+
 /** Whether the manager has to do with this unit at all. Every instance of a template can be asked about. */
 export function isKnown(state: UnitState): boolean {
-  return state.registered || isBusy(state) || state.active === 'failed';
+  return isHeld(state) || state.active === 'failed';
 }
 
 /** What list shows of a unit. */

@@ -53,6 +53,18 @@ describe('the manager of a conmgr on this host', () => {
     assert.equal(await host([enabled('conmgr@srv-app.service')]).choose(), 'system conmgr@srv-app.service');
   });
 
+  it("is the user's own for a unit registered there, although root has tried the system's", async () => {
+    const script = (scope: string, stdout: string): ScriptedAnswer => ({
+      when: 'show conmgr@srv-app.service',
+      scope,
+      stdout,
+    });
+    const failed = script('--system', 'LoadState=loaded\nActiveState=failed\nUnitFileState=disabled\n');
+    const own = script('--user', 'LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\n');
+    assert.equal(await host([failed, own]).choose(), 'user conmgr@srv-app.service');
+    assert.equal(await host([failed, TEMPLATE]).choose(), 'system conmgr@srv-app.service');
+  });
+
   it("is the system's for root and below its place, registered or not", async () => {
     assert.equal(await host([], { uid: 0 }).choose(), 'system conmgr@srv-app.service');
     const directory = '/var/lib/conmgr/app1';

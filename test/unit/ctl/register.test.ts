@@ -123,6 +123,26 @@ describe('cm_ctl register', () => {
     );
   });
 
+  it('writes the limit that the template would give where a drop-in of somebody else takes it away', async () => {
+    const host = new Host();
+    const directory = host.directory('app1', 'backend_host0 = 127.0.0.1\nmax_connections = 1000\n');
+    const folder = join(host.places.units, 'conmgr@app1.service.d');
+    mkdirSync(folder);
+    const writeLimits = () => register(host, '-N', 'app1', '-D', directory, '--write-limits');
+    writeFileSync(join(folder, '10-site.conf'), '[Service]\nLimitNOFILE=300\n');
+    host.daemonReload();
+    assert.equal((await writeLimits()).stderr, '');
+    assert.match(host.dropIn('conmgr@app1.service', '51-cm_ctl-limits.conf') ?? '', /\nLimitNOFILE=1011\n$/);
+    const again = await writeLimits();
+    assert.equal(again.stderr, '');
+    assert.match(again.stdout, /nothing was changed/);
+    assert.ok(host.dropIn('conmgr@app1.service', '51-cm_ctl-limits.conf'));
+    writeFileSync(join(folder, 'override.conf'), '[Service]\nLimitNOFILE=300\n');
+    host.daemonReload();
+    const overruled = await writeLimits();
+    assert.match(overruled.stderr, /conmgr@app1\.service stays 300, although 1011 was written/);
+  });
+
   it('overwrites no file of somebody else, and makes nothing then', async () => {
     const host = new Host();
     const folder = join(host.places.units, 'conmgr@app1.service.d');

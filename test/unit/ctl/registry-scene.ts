@@ -1,4 +1,5 @@
 /** A host with a scripted systemctl: it loads drop-ins when it is told to, and notes what it is asked. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -83,6 +84,12 @@ export class Host {
 
   give(path: string): void {
     if (ACCOUNT !== undefined) chownSync(path, ACCOUNT.uid, ACCOUNT.uid);
+  }
+
+  /** What an administrator does who has written a drop-in. */
+  daemonReload(): void {
+    const env = { STATE: this.#state, UNITS: this.places.units };
+    execFileSync(join(this.#bin, 'systemctl'), ['daemon-reload'], { env: { ...process.env, ...env } });
   }
 
   /** `enabled-UNIT`, `running-UNIT`, `no-template`. */

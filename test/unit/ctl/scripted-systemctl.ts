@@ -6,6 +6,8 @@ import { freshDirectory } from './fake-world.js';
 /** What it does when its words begin with these (options left out). */
 export interface ScriptedAnswer {
   readonly when: string;
+  /** Only of this manager: `--user`. */
+  readonly scope?: string;
   readonly stdout?: string;
   readonly stderr?: string;
   readonly status?: number;
@@ -22,9 +24,10 @@ export class ScriptedSystemctl {
     const place = mkdtempSync(join(freshDirectory(), 'systemctl-'));
     this.program = join(place, 'systemctl');
     this.#calls = join(place, 'calls');
-    const cases = answers.map(({ when, stdout = '', stderr = '', status = 0, hangs = false }) => {
+    const cases = answers.map(({ when, scope = '', stdout = '', stderr = '', status = 0, hangs = false }) => {
       const end = hangs ? 'exec tail -f /dev/null' : `exit ${status}`;
-      return `case "$words" in ${quoted(` ${when}`)}*) printf %s ${quoted(stdout)}; printf %s ${quoted(stderr)} >&2; ${end};; esac`;
+      const fits = `case "$1" in ${quoted(scope)}*) true;; *) false;; esac`;
+      return `if ${fits}; then case "$words" in ${quoted(` ${when}`)}*) printf %s ${quoted(stdout)}; printf %s ${quoted(stderr)} >&2; ${end};; esac; fi`;
     });
     const script = [
       '#!/bin/sh',

@@ -14,11 +14,12 @@ const USER: ChoiceFacts = {
   systemdRuns: true,
   root: false,
   belongsToSystem: false,
-  knownToSystem: no,
+  heldBySystem: no,
   knownToUser: no,
+  failedInSystem: no,
   userCanServe: no,
 };
-const UNASKED = { knownToSystem: never, knownToUser: never, userCanServe: never };
+const UNASKED = { heldBySystem: never, knownToUser: never, failedInSystem: never, userCanServe: never };
 
 describe('the manager of a conmgr that does not run', () => {
   it('is the one of --manager, whatever else holds', async () => {
@@ -35,10 +36,19 @@ describe('the manager of a conmgr that does not run', () => {
     ["the system's below its own place", { ...UNASKED, belongsToSystem: true }, 'system'],
     [
       "the system's when it is registered there",
-      { knownToSystem: yes, knownToUser: never, userCanServe: never },
+      { heldBySystem: yes, knownToUser: never, failedInSystem: never, userCanServe: never },
       'system',
     ],
-    ["the user's when it is registered there", { knownToUser: yes, userCanServe: never }, 'user'],
+    [
+      "the user's when it is registered there, whatever was tried with the system's",
+      { knownToUser: yes, failedInSystem: never, userCanServe: never },
+      'user',
+    ],
+    [
+      "the system's when it failed there and is registered nowhere",
+      { failedInSystem: yes, userCanServe: never },
+      'system',
+    ],
     ["the user's when it can serve the directory", { userCanServe: yes }, 'user'],
     ['none otherwise', {}, 'none'],
   ];
