@@ -4,7 +4,6 @@
  */
 import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
-import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { DROP_INS, type DropInName, isOwnDropIn } from '../core/ctl/drop-in.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
@@ -12,7 +11,7 @@ import { MessageError } from '../core/messages/message-error.js';
 import { namesIn, readUnitFile, removeUnitFile, writeUnitFile } from '../io/drop-in-files.js';
 import { errorText } from '../io/native.js';
 import { type ManagerScope, Systemctl, SystemctlError, systemdRuns } from '../io/systemctl.js';
-import { namedDirectories } from '../io/unit-directory.js';
+import { homeOfUser, namedDirectories } from '../io/unit-directory.js';
 import { lookUpUser } from '../io/user-lookup.js';
 import type { Call } from './call.js';
 import { shellWord } from './init.js';
@@ -35,16 +34,6 @@ export function usualPlaces(scope: ManagerScope): RegistryPlaces {
   const home = homeOfUser();
   const units = scope === 'system' ? '/etc/systemd/system' : join(home, '.config/systemd/user');
   return { units, named: namedDirectories(scope === 'user', home), linger: '/var/lib/systemd/linger' };
-}
-
-/** As the user's manager has it. HOME may be that of another user after sudo(8). */
-function homeOfUser(): string {
-  try {
-    return userInfo().homedir;
-  } catch {
-    // A user without a line in passwd(5).
-    return homedir();
-  }
 }
 
 /** The one target that starts what is enabled on a host; the manager of a user has none of ours. */

@@ -1,6 +1,6 @@
 /** The directory that the instance name of a systemd unit stands for. */
 import { execFile } from 'node:child_process';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MessageError } from '../core/messages/message-error.js';
@@ -35,6 +35,16 @@ export const DEBIAN_CLUSTERS: ClusterPlaces = {
 /** Directories of conmgr that are known by a name alone (`systemctl start conmgr@app1`). */
 export function namedDirectories(user: boolean, home = homedir()): string {
   return user ? join(home, '.local/state/conmgr') : '/var/lib/conmgr';
+}
+
+/** Home of this user as his service manager has it. HOME may be that of another user after su(1) or sudo(8). */
+export function homeOfUser(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    // A user without a line in passwd(5).
+    return homedir();
+  }
 }
 
 /** The directory of a conmgr; `home` of the user whose unit it is. Throws MessageError for a unit that stands for none. */
