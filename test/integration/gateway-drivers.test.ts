@@ -27,9 +27,7 @@ async function secure(server: Server): Promise<string> {
 /** What docs/drivers.md says that a driver is told: a SQLSTATE or code, and a part of the text. */
 function documented(name: string): { readonly state: string; readonly text: string } {
   const [, lost = ''] = readFileSync(inTree('docs/drivers.md'), 'utf8').split('## When the server is lost');
-  const line = lost
-    .split('\n')
-    .find((one) => one.startsWith(`| ${name} | `));
+  const line = lost.split('\n').find((one) => one.startsWith(`| ${name} | `));
   const [, state, text] = /^\| .* \| (?:`(.*)`|none) \| `(.*)` \|$/.exec(line ?? '') ?? [];
   if (text === undefined) throw new Error(`docs/drivers.md does not say what ${name} is told`);
   return { state: state ?? '-', text };
