@@ -207,7 +207,7 @@ function upgradeRules(context: () => { host: Host; cluster: Cluster; own: OwnMan
 
   const filesOfUsers = (): Promise<string> =>
     context().host.output(
-      "find /var/lib/conmgr /srv/shop /home/shop -name conmgr.conf -printf '%p %i %m %u:%g %T@ ' -exec md5sum {} \\;",
+      "find /var/lib/conmgr /srv/shop ~shop -name conmgr.conf -printf '%p %i %m %u:%g %T@ ' -exec md5sum {} \\;",
     );
   const ownInstance = (): Promise<string> =>
     context().own.run('systemctl --user show --property=ActiveState,MainPID,InvocationID conmgr@mine');
