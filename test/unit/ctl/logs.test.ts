@@ -79,13 +79,17 @@ describe('cm_ctl logs', () => {
   it('ends with an interruption, as well as what it started', async () => {
     const { host, directory, said, logs } = scene();
     writeFileSync(join(directory, 'conmgr.log'), 'one\n');
+    // It is ready when it has set its trap, and says so by a second name for what it said, which is there as a whole.
+    const ready = `${basename(said)}.ready`;
     host.program(
       'tail',
-      notes(`trap 'echo ended > "$STATE/said"; exit 1' TERM; while :; do sleep 0.05; done`),
+      notes(
+        `trap 'echo ended > "$STATE/said"; exit 1' TERM; ln "$STATE/said" "$STATE/${ready}"; while :; do sleep 0.05; done`,
+      ),
     );
     const interruption = new AbortController();
     const watcher = watch(dirname(said), (_event, name) => {
-      if (name === basename(said)) interruption.abort();
+      if (name === ready) interruption.abort();
     });
     const result = await logs(new FakeManager(), ['-f'], interruption.signal);
     watcher.close();
