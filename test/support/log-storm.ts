@@ -1,6 +1,7 @@
 /**
  * A program that logs more than any reader of stderr may have room for, and says on stdout how late its timers were.
- * Started by the tests of stderr: `storm` goes on when it gets a line on stdin, `last-words` ends with a FATAL.
+ * Started by the tests of stderr: `storm` goes on when it gets a line on stdin, `last-words` ends with a FATAL. `file`
+ * logs no more than may wait, then, when it gets a line on stdin, the same again and ends with a FATAL.
  */
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -19,6 +20,8 @@ const NOISE: MessageSpec = {
 const THE_END: MessageSpec = { ...NOISE, level: 'FATAL', text: 'the end', exit: 78 };
 const TICK_MS = 5;
 const LINES = 5000;
+/** 0.2 MB, which is less than may wait. */
+const WAITING_LINES = 1000;
 
 const say = (figure: number): void => void writeSync(1, `${figure}\n`);
 
@@ -48,6 +51,14 @@ async function main(): Promise<void> {
   const logger = new Logger({ clock: backgroundClock, config: INITIAL_LOG_CONFIG });
   const input = createInterface(process.stdin);
   const goOn = new Promise((resolve) => input.once('line', resolve));
+  if (process.argv[2] === 'file') {
+    for (let n = 1; n <= WAITING_LINES; n += 1) logger.write(NOISE, { n });
+    await goOn;
+    for (let n = 1; n <= WAITING_LINES; n += 1) logger.write(NOISE, { n: WAITING_LINES + n });
+    logger.write(THE_END);
+    logger.close();
+    process.exit(THE_END.exit);
+  }
   say(await storm(logger));
   if (process.argv[2] === 'storm') {
     await goOn;

@@ -16,14 +16,24 @@ export type Taken = number | NodeJS.ErrnoException;
 
 /** Where bytes go. */
 export interface Outlet {
+  /**
+   * Octets that are handed over together when several messages wait; 1: each message by itself. In a pipe or a socket
+   * the lines of others may stand between two writes, and a short write stays whole there (pipe(7), PIPE_BUF).
+   */
+  readonly together: number;
   /** Hands over a piece and calls `done`, possibly before it returns. One piece at a time. */
   write(bytes: Buffer, done: (taken: Taken) => void): void;
+  /** Whether nothing that was written before can still come after what is written now, as far as can be seen. */
+  landed(): boolean;
   /** Writes at once; only an outlet to a file may take the time of the disk. */
   writeNow(bytes: Buffer): Taken;
   close(): void;
 }
 
 const STDERR = 2;
+
+/** The thread pool has one turn of the event loop for a write, however little that writes. */
+const FILE_TOGETHER = 64 * 1024;
 
 function tryWrite(fd: number, bytes: Buffer): Taken {
   try {
@@ -36,6 +46,8 @@ function tryWrite(fd: number, bytes: Buffer): Taken {
 
 function nonBlocking(fd: number): Outlet {
   return {
+    together: 1,
+    landed: () => true,
     write: (bytes, done) => done(tryWrite(fd, bytes)),
     writeNow: (bytes) => tryWrite(fd, bytes),
     close: () => {
@@ -44,9 +56,22 @@ function nonBlocking(fd: number): Outlet {
   };
 }
 
+/**
+ * That a write has reached the file shows in the file's size before the event loop hears of it; from then on the kernel
+ * has any other write to the file wait for the end of that one.
+ */
 function threaded(fd: number): Outlet {
+  let sizeBefore: number | undefined;
   return {
-    write: (bytes, done) => write(fd, bytes, (error, written) => done(error ?? written)),
+    together: FILE_TOGETHER,
+    landed: () => sizeBefore === undefined || fstatSync(fd).size !== sizeBefore,
+    write: (bytes, done) => {
+      sizeBefore = fstatSync(fd).size;
+      write(fd, bytes, (error, written) => {
+        sizeBefore = undefined;
+        done(error ?? written);
+      });
+    },
     writeNow: (bytes) => tryWrite(fd, bytes),
     close: () => {},
   };

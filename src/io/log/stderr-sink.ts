@@ -2,7 +2,7 @@
  * Lines to stderr through a bounded queue: a reader that stalls costs memory up to a limit, never time.
  */
 import type { Clock, TimerHandle } from '../../core/time.js';
-import { pauseSync, retrySync } from './pause.js';
+import { retrySync } from './pause.js';
 import type { Outlet, Taken } from './stderr-outlet.js';
 
 /** Most octets that wait for a reader; what comes on top is dropped and counted. */
@@ -35,8 +35,8 @@ export class StderrSink {
   readonly #queue: Piece[] = [];
   #queued = 0;
   #dropped = 0;
-  /** A write is under way in the thread pool; it is that of the first piece. */
-  #busy = false;
+  /** Pieces that are being written in the thread pool: the first so many. */
+  #underWay = 0;
   #retry: TimerHandle | undefined;
 
   constructor(options: StderrSinkOptions) {
@@ -65,8 +65,8 @@ export class StderrSink {
 
   /** Writes what waits, for at most a quarter of a second; yields whether everything is out. */
   flushSync(): boolean {
-    // What the thread pool is writing comes first; it has done so in a fraction of this time, unless the disk stalls.
-    if (this.#busy) pauseSync();
+    // What the thread pool is writing comes first, unless the disk stalls.
+    if (this.#underWay > 0) retrySync(LAST_WORDS_MS, () => this.#options.outlet.landed());
     return retrySync(LAST_WORDS_MS, () => this.#drainNow());
   }
 
@@ -87,28 +87,42 @@ export class StderrSink {
   }
 
   #pump(): void {
-    for (let piece = this.#queue[0]; piece !== undefined && !this.#busy; piece = this.#queue[0]) {
-      const taken = this.#start(piece);
-      if (taken === undefined || !this.#settle(piece, taken)) return;
+    while (this.#queue.length > 0 && this.#underWay === 0) {
+      const taken = this.#start();
+      if (taken === undefined || !this.#settle(taken)) return;
     }
   }
 
-  /** Starts to write a piece; yields what became of it, or undefined when that is known later only. */
-  #start(piece: Piece): Taken | undefined {
+  /** Starts to write the first pieces; yields what became of them, or undefined when that is known later only. */
+  #start(): Taken | undefined {
     let answer: Taken | undefined;
     let later = false;
-    this.#busy = true;
-    this.#options.outlet.write(piece.bytes.subarray(piece.offset), (taken) => {
-      this.#busy = false;
-      answer = taken;
-      if (later && this.#settle(piece, taken)) this.#pump();
+    this.#options.outlet.write(this.#gather(), (taken) => {
+      if (!later) answer = taken;
+      else if (this.#settle(taken)) this.#pump();
     });
     later = true;
     return answer;
   }
 
-  /** Books what became of the first piece; yields whether to go on with the next. */
-  #settle(piece: Piece, taken: Taken): boolean {
+  /** What waits, as far as the outlet takes it together, and one piece at least: the octets that are left of them. */
+  #gather(): Buffer {
+    const { together } = this.#options.outlet;
+    const parts: Buffer[] = [];
+    let size = 0;
+    for (const { bytes, offset } of this.#queue) {
+      size += bytes.length - offset;
+      if (parts.length > 0 && size > together) break;
+      parts.push(bytes.subarray(offset));
+    }
+    this.#underWay = parts.length;
+    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  }
+
+  /** Books what became of the pieces that were under way; yields whether to go on with the next. */
+  #settle(taken: Taken): boolean {
+    const pieces = this.#queue.slice(0, this.#underWay);
+    this.#underWay = 0;
     if (taken === 0) {
       this.#retry ??= this.#options.clock.setTimer(RETRY_MS, () => {
         this.#retry = undefined;
@@ -116,32 +130,40 @@ export class StderrSink {
       });
       return false;
     }
-    this.#book(piece, taken);
+    this.#book(pieces, taken);
     return true;
   }
 
-  #book(piece: Piece, taken: Taken): void {
-    if (typeof taken === 'number') {
-      piece.offset += taken;
-      if (piece.offset < piece.bytes.length) return;
-    } else {
-      this.#dropped += piece.messages;
+  /** Octets that were taken belong to the first pieces; an error has cost all of them. */
+  #book(pieces: readonly Piece[], taken: Taken): void {
+    let left = typeof taken === 'number' ? taken : Number.POSITIVE_INFINITY;
+    let done = 0;
+    for (const piece of pieces) {
+      const size = piece.bytes.length - piece.offset;
+      if (left < size) {
+        piece.offset += left;
+        break;
+      }
+      left -= size;
+      done += 1;
+      this.#queued -= piece.bytes.length;
+      if (typeof taken !== 'number') this.#dropped += piece.messages;
     }
-    this.#queue.splice(this.#queue.indexOf(piece), 1);
-    this.#queued -= piece.bytes.length;
+    const first = pieces[0];
+    if (first !== undefined && done > 0) this.#queue.splice(this.#queue.indexOf(first), done);
     // The reader is back and has everything that waited. After an error it may not be: then the next message asks.
     if (typeof taken === 'number' && this.#queue.length === 0 && this.#dropped > 0) this.#enqueueNotice();
   }
 
-  /** Writes synchronously as far as it goes; yields whether everything is out. A piece that the thread pool has
-   *  is left to it: the process ends after that. */
+  /** Writes synchronously as far as it goes; yields whether everything is out. Pieces that the thread pool has
+   *  are left to it: the process ends after that. */
   #drainNow(): boolean {
     for (;;) {
-      const piece = this.#queue[this.#busy ? 1 : 0];
+      const piece = this.#queue[this.#underWay];
       if (piece === undefined) return true;
       const taken = this.#options.outlet.writeNow(piece.bytes.subarray(piece.offset));
       if (taken === 0) return false;
-      this.#book(piece, taken);
+      this.#book([piece], taken);
     }
   }
 }

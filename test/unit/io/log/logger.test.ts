@@ -24,6 +24,7 @@ const PLAIN: MessageSpec = { code: 'CM9998', level: 'LOG', text: 'plain', cause:
 const THE_END: MessageSpec = { ...PLAIN, code: 'CM9997', level: 'FATAL', text: 'the end', exit: 1 };
 
 class Memory implements Outlet {
+  readonly together = 1;
   text = '';
   write(bytes: Buffer, done: (taken: number) => void): void {
     done(this.writeNow(bytes));
@@ -31,6 +32,9 @@ class Memory implements Outlet {
   writeNow(bytes: Buffer): number {
     this.text += bytes.toString();
     return bytes.length;
+  }
+  landed(): boolean {
+    return true;
   }
   close(): void {}
   /** The lines so far without time and pid; nothing is left. */

@@ -8,6 +8,7 @@ const LIMIT = 256 * 1024;
 
 /** A reader that takes so many octets, then no more until it gets `room` again. */
 class Reader implements Outlet {
+  readonly together = 1;
   text = '';
   room = Number.POSITIVE_INFINITY;
   failure: NodeJS.ErrnoException | undefined;
@@ -25,6 +26,10 @@ class Reader implements Outlet {
     return taken;
   }
 
+  landed(): boolean {
+    return true;
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -34,6 +39,10 @@ class Reader implements Outlet {
 class SlowDisk implements Outlet {
   readonly text: string[] = [];
   readonly pending: { text: string; done: (taken: Taken) => void }[] = [];
+  /** How often it is asked until what it has taken has reached it. */
+  askedInVain = 0;
+
+  constructor(readonly together = 1) {}
 
   write(bytes: Buffer, done: (taken: Taken) => void): void {
     this.pending.push({ text: bytes.toString(), done });
@@ -48,6 +57,12 @@ class SlowDisk implements Outlet {
   writeNow(bytes: Buffer): Taken {
     this.text.push(bytes.toString());
     return bytes.length;
+  }
+
+  landed(): boolean {
+    if (this.askedInVain > 0) this.askedInVain -= 1;
+    else this.text.push(...this.pending.splice(0).map(({ text }) => text));
+    return this.pending.length === 0;
   }
 
   close(): void {}
@@ -120,6 +135,55 @@ describe('lines to stderr', () => {
     assert.equal(disk.text.at(-1), 'two\n');
   });
 
+  it('go out together when they have waited for a write that takes time, as many as the outlet takes', () => {
+    const disk = new SlowDisk(12);
+    const { sink } = sinkTo(disk);
+    for (const line of ['one\n', 'two\n', 'three\n', 'four\n', 'longer than twelve\n', 'five\n'])
+      sink.write(line);
+    while (disk.pending.length > 0) disk.finishOne();
+    assert.deepEqual(disk.text, ['one\n', 'two\nthree\n', 'four\n', 'longer than twelve\n', 'five\n']);
+  });
+
+  it('are none of them lost to a disk that is slower than they come, as long as 256 kB hold what waits', () => {
+    const disk = new SlowDisk(64 * 1024);
+    const { sink } = sinkTo(disk);
+    const line = `${'x'.repeat(255)}\n`;
+    for (let n = 0; n < 40; n += 1) {
+      for (let i = 0; i < 250; i += 1) sink.write(line);
+      disk.finishOne();
+    }
+    while (disk.pending.length > 0) disk.finishOne();
+    assert.equal(disk.text.join(''), line.repeat(10_000));
+  });
+
+  it('are complete and in order when the disk takes a part of what goes out together', () => {
+    const disk = new SlowDisk(100);
+    const { sink } = sinkTo(disk);
+    const taken = (octets: number): void => {
+      const { text = '' } = disk.pending[0] ?? {};
+      disk.finishOne(octets);
+      disk.text.push(disk.text.pop()?.slice(0, octets) ?? '');
+      assert.equal(text.startsWith(disk.text.at(-1) ?? '-'), true);
+    };
+    for (const line of ['one\n', 'two\n', 'three\n', 'four\n']) sink.write(line);
+    taken(2);
+    taken(8);
+    taken(9);
+    assert.deepEqual(disk.text, ['on', 'e\ntwo\nth', 'ree\nfour\n']);
+    assert.deepEqual(disk.pending, []);
+  });
+
+  it('are all counted when the write that they went out with fails', () => {
+    const disk = new SlowDisk(100);
+    const { sink } = sinkTo(disk);
+    for (const line of ['one\n', 'two\n', 'three\n']) sink.write(line);
+    disk.finishOne();
+    disk.finishOne(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+    sink.write('four\n');
+    disk.finishOne();
+    assert.deepEqual(disk.text, ['one\n', 'dropped 2\nfour\n']);
+  });
+
   it('are counted when the disk is full, and the count is written once there is room', () => {
     const disk = new SlowDisk();
     const { sink } = sinkTo(disk);
@@ -147,9 +211,20 @@ describe('the last words', () => {
     assert.equal(reader.text, 'one\nthe end\n');
   });
 
-  it('are not held up by a write that the thread pool has under way, nor is that one written twice', () => {
+  it('wait for a write that the thread pool has under way, and follow it', () => {
     const disk = new SlowDisk();
     const { sink } = sinkTo(disk);
+    disk.askedInVain = 3;
+    sink.write('one\n');
+    sink.write('two\n');
+    sink.writeNow('the end\n');
+    assert.deepEqual(disk.text, ['one\n', 'two\n', 'the end\n']);
+  });
+
+  it('are not held up by a write that hangs in the thread pool, nor is that one written twice', () => {
+    const disk = new SlowDisk(100);
+    const { sink } = sinkTo(disk);
+    disk.askedInVain = Number.POSITIVE_INFINITY;
     sink.write('one\n');
     sink.write('two\n');
     sink.writeNow('the end\n');
