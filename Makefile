@@ -2,15 +2,16 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo bpf build check test test-unit test-integration test-system test-kernel bench man install deb rpm check-packages clean help toolchain
+.PHONY: demo bpf build check test test-unit test-integration test-system test-kernel test-drivers bench man install deb rpm check-packages clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
-# UPDATE=1: record what the scenarios of test/scenarios give now; the difference is reviewed like any other.
+# UPDATE=1: record what the scenarios of test/scenarios give now, or what stock drivers are told (test-drivers); the
+# difference is reviewed like any other.
 # Only what stands on the command line counts: npm and others put a NODE of their own into the environment.
 RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
 # SUITE=bookworm|trixie: the system tests run on that release of Debian only. PACKAGES=DIRECTORY: they take the packages
 # there instead of making them.
-export ONLY KEEP SUITE PACKAGES
+export ONLY KEEP SUITE PACKAGES UPDATE
 
 # What the environment has under these names is seldom meant for this.
 PREFIX = /usr
@@ -44,6 +45,9 @@ test-system: $(INSTALLED) ## the packages on booted hosts; needs root and Debian
 
 test-kernel: $(INSTALLED) dist/bpf/redirect.bpf.o ## conmgr-helper in namespaces of its own; needs root and clang; ONLY=words
 	@$(RUN) kernel
+
+test-drivers: $(INSTALLED) dist/bpf/redirect.bpf.o ## every stock driver by every way; needs root and Debian; ONLY=words
+	@$(RUN) drivers
 
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo

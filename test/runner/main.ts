@@ -5,6 +5,7 @@
  *     main.ts tests all|unit|integration
  *     main.ts system
  *     main.ts kernel
+ *     main.ts drivers
  *     main.ts demo
  *     main.ts bench
  *
@@ -12,13 +13,15 @@
  * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
  * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
  * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them;
- * PACKAGES-next has those of an upgrade).
+ * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told is recorded).
  */
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildClient, buildPrograms, bundleForTree } from '../../packaging/bundles.mjs';
+import { OBSERVED, RECORD_VARIABLE } from '../drivers/harness/observed.js';
+import { buildDriverPrograms, requirePackages } from '../drivers/harness/prepare.js';
 import { chosenSuites, prepareMachine, prepareRun } from '../system/harness/prepare.js';
 import { mayRead, testAccount } from './account.js';
 import { installNode, installPostgres, postgresMajors } from './installed.js';
@@ -38,6 +41,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   integration: ['integration'],
   system: ['system'],
   kernel: ['kernel'],
+  drivers: ['drivers'],
 };
 
 /** The PostgreSQL that the demo and the benchmarks run on. */
@@ -53,6 +57,8 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runSystem();
     case 'kernel':
       return runKernel();
+    case 'drivers':
+      return runDrivers();
     case 'demo':
       return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
     case 'bench': {
@@ -60,7 +66,7 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runInTree(files, (bundled) => files.map((file) => [bundled(file)]));
     }
     default:
-      throw new Refusal(`main.ts runs tests, system, kernel, demo or bench, not "${kind}"`);
+      throw new Refusal(`main.ts runs tests, system, kernel, drivers, demo or bench, not "${kind}"`);
   }
 }
 
@@ -98,6 +104,28 @@ async function runKernel(): Promise<number> {
     prepare: async (run) => {
       cpSync(join(root, 'dist/bpf'), join(run.directory, 'dist/bpf'), { recursive: true });
       return { TEST_JOBS: '1' };
+    },
+  });
+}
+
+/** The tests with stock drivers: as root, on hosts that are network namespaces below one of their own. */
+async function runDrivers(): Promise<number> {
+  const files = testFiles('drivers');
+  if (process.getuid?.() !== 0) {
+    throw new Refusal('make test-drivers cuts hosts off a network of its own: run it as root');
+  }
+  requirePackages();
+  return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]], {
+    as: 'root',
+    within: ['unshare', '--net', '--mount', '--'],
+    prepare: async (run) => {
+      await buildDriverPrograms(run.directory, join(root, 'build/go-cache'));
+      cpSync(join(root, 'dist/bpf'), join(run.directory, 'dist/bpf'), { recursive: true });
+      return {
+        TEST_JOBS: '1',
+        LC_ALL: 'C.UTF-8',
+        ...(env['UPDATE'] ? { [RECORD_VARIABLE]: join(root, OBSERVED) } : {}),
+      };
     },
   });
 }

@@ -36,6 +36,8 @@ export interface ConmgrOptions {
   /** RLIMIT_NOFILE, soft and hard. */
   readonly openFiles?: number;
   readonly env?: NodeJS.ProcessEnv;
+  /** A command that runs conmgr. */
+  readonly within?: readonly string[];
 }
 
 /** Fast, but with a time-out that a busy machine keeps; everything is logged. */
@@ -71,10 +73,10 @@ export function conmgrConf(
 /** Starts conmgr on a directory that exists, whatever is in it; for starts that fail, too. */
 export function launchConmgr(
   directory: string,
-  { openFiles, env }: Pick<ConmgrOptions, 'openFiles' | 'env'> = {},
+  { openFiles, env, within = [] }: Pick<ConmgrOptions, 'openFiles' | 'env' | 'within'> = {},
 ): Running {
   const command = [process.execPath, built('bin/conmgr.js'), '-D', directory];
-  const options = env === undefined ? {} : { env };
+  const options = { within, ...(env === undefined ? {} : { env }) };
   if (openFiles === undefined) return startCommand(command[0]!, command.slice(1), options);
   return startCommand('sh', ['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', ...command], options);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { eventually } from './eventually.js';
 import { freePort } from './free-ports.js';
+import { asServer, giveToServers } from './postgres-account.js';
 import { postgresBinaries, usualMajor } from './postgres-binaries.js';
 import { copyTemplate } from './postgres-template.js';
 import { processesIn, readIfAny, removeSharedMemory, signalIfAny } from './processes.js';
@@ -25,6 +26,8 @@ export interface ServerOptions {
   readonly name?: string;
   /** Lines to stand first in pg_hba.conf; behind them everybody on this machine is trusted. */
   readonly hba?: readonly string[];
+  /** A command that runs the server, to enter a network namespace for instance. */
+  readonly within?: readonly string[];
 }
 
 /** The row of a result. */
@@ -61,6 +64,8 @@ export class Server {
     readonly port: number,
     private readonly bin: string,
     private readonly folder: string,
+    /** What runs it, and what belongs to it. */
+    readonly within: readonly string[],
   ) {
     this.dataDir = join(folder, 'data');
     this.socketDir = folder;
@@ -68,10 +73,12 @@ export class Server {
 
   /** Makes the data directory; the server is not started. */
   static async create(options: ServerOptions, defaultName: string): Promise<Server> {
-    const { name = defaultName, listen = '127.0.0.1', settings = {}, hba = [] } = options;
+    const { name = defaultName, listen = '127.0.0.1', settings = {}, hba = [], within = [] } = options;
     const major = options.major ?? (await usualMajor());
     const [{ bin }, port] = await Promise.all([postgresBinaries(major), options.port ?? freePort()]);
-    const server = new Server(name, major, listen, port, bin, temporaryDirectory('pg-'));
+    const folder = temporaryDirectory('pg-');
+    giveToServers(folder);
+    const server = new Server(name, major, listen, port, bin, folder, [...within, ...asServer()]);
     await copyTemplate(major, server.dataDir);
     await server.append({
       ...TEST_SETTINGS,
@@ -115,7 +122,8 @@ export class Server {
   async start(): Promise<void> {
     await this.#endAll();
     const log = openSync(join(this.folder, 'log'), 'a');
-    const child = spawn(join(this.bin, 'postgres'), ['-D', this.dataDir], {
+    const [program, ...args] = [...this.within, join(this.bin, 'postgres'), '-D', this.dataDir];
+    const child = spawn(program!, args, {
       stdio: ['ignore', log, log],
       env: { ...process.env, LC_ALL: 'C' },
     });

@@ -5,6 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { asServer, giveToServers } from './postgres-account.js';
 import { postgresBinaries } from './postgres-binaries.js';
 import { temporaryDirectory } from './tree.js';
 
@@ -26,8 +27,10 @@ async function template(major: number): Promise<string> {
   if (existsSync(path)) return path;
   const { bin } = await postgresBinaries(major);
   const stage = temporaryDirectory('initdb-');
+  giveToServers(stage);
   const fast = ['--no-sync', '--no-locale', '--encoding=UTF8', '--auth=trust', '--username=postgres'];
-  await run(join(bin, 'initdb'), [...fast, '-D', join(stage, 'data')], {
+  const [program, ...args] = [...asServer(), join(bin, 'initdb'), ...fast, '-D', join(stage, 'data')];
+  await run(program!, args, {
     env: { ...process.env, LC_ALL: 'C' },
   });
   // Another test file may have been faster; then this copy would be another cluster and is thrown away.

@@ -7,6 +7,8 @@ export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Default: a fresh directory. */
   readonly cwd?: string;
+  /** A command that runs the command, as `nsenter` does; the process stays the same one. */
+  readonly within?: readonly string[];
 }
 
 export interface Exit {
@@ -28,7 +30,8 @@ export interface WaitForLineOptions {
 
 /** Starts a command; it is ended with the test file at the latest. */
 export function startCommand(command: string, args: readonly string[], options: StartOptions = {}): Running {
-  const child = spawn(command, args, {
+  const [program, ...rest] = [...(options.within ?? []), command, ...args];
+  const child = spawn(program!, rest, {
     cwd: options.cwd ?? temporaryDirectory(),
     // What node:test tells the process of a test file does not concern the programs it starts.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },

@@ -84,5 +84,8 @@ export class TestWatchdog {
 }
 
 function launch(server: Server, env: NodeJS.ProcessEnv = {}): Running {
-  return startProgram('conmgr-watchdog', ['-D', server.dataDir], { env: { PGUSER: 'postgres', ...env } });
+  return startProgram('conmgr-watchdog', ['-D', server.dataDir], {
+    env: { PGUSER: 'postgres', ...env },
+    within: server.within,
+  });
 }
