@@ -123,16 +123,14 @@ describe('the socket of the helper', () => {
 
   it('serves others at once while one floods it, and lets that one wait', async () => {
     const [flood, good] = [await call(), await call()];
-    for (let id = 1; id <= 2000; id += 1) flood.say({ id, do: 'kill', target: ['192.0.2.10', 27500] });
     const begun = performance.now();
+    for (let id = 1; id <= 2000; id += 1) flood.say({ id, do: 'kill', target: ['192.0.2.10', 27500] });
     good.say({ id: 1, do: 'clear' });
     assert.deepEqual(await good.answer(), { id: 1, ok: true });
-    assert.ok(performance.now() - begun < 1000, 'within the time of one burst');
-    for (let id = 1; id <= 256; id += 1) assert.equal((await flood.answer())?.['id'], id);
-    const waited = performance.now();
-    await flood.answer();
-    await flood.answer();
-    assert.ok(performance.now() - waited > 5, 'the next ones come at 64 a second');
+    assert.ok(performance.now() - begun < 5000, 'not after the 27 s that the flood takes');
+    for (let id = 1; id <= 256 + 16; id += 1) assert.equal((await flood.answer())?.['id'], id);
+    const tookMs = performance.now() - begun;
+    assert.ok(tookMs > (16 / 64) * 1000 - 5, `256 at once and 64 a second; 16 more after ${tookMs} ms`);
   });
 
   it('does not hear a caller that reads no answers, nor keep more of it than the kernel does', async () => {
