@@ -79,6 +79,7 @@ async function setUp(registry: Registry, registrant: Registrant): Promise<string
   const { directory, unit, missingLink, linked, isNew, account } = registrant;
   const done: string[] = [];
   // Refused before anything is made.
+  await registry.assertUnmasked(unit);
   await Promise.all(Object.values(DROP_INS).map((name) => registry.ownText(unit, name)));
   if (isNew) {
     await makeDirectoryFor(directory, account);

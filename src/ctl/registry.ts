@@ -6,6 +6,7 @@ import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DROP_INS, type DropInName, isOwnDropIn } from '../core/ctl/drop-in.js';
+import { unmaskCommand } from '../core/ctl/unit-words.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { namesIn, readUnitFile, removeUnitFile, writeUnitFile } from '../io/drop-in-files.js';
@@ -78,6 +79,11 @@ export class Registry {
     };
   }
 
+  /** Rejects with MessageError when the administrator has forbidden to start the unit, or what starts all of them. */
+  async assertUnmasked(unit: string): Promise<void> {
+    for (const one of this.#toEnable(unit)) await refuseMasked(this.systemctl, one);
+  }
+
   /** Whether cm_ctl has written something for the unit, or it starts with the manager. */
   async knows(unit: string): Promise<boolean> {
     const files = await Promise.all(Object.values(DROP_INS).map((name) => this.ownText(unit, name)));
@@ -120,7 +126,7 @@ export class Registry {
 
   /** Has the unit started with the manager. Tells what was done, '' for nothing. */
   async enable(unit: string): Promise<string> {
-    const wanted = this.scope === 'system' ? [TARGET, unit] : [unit];
+    const wanted = this.#toEnable(unit);
     const states = await Promise.all(wanted.map((one) => this.look(one)));
     if (states.every(({ enabled }) => enabled)) return '';
     if (this.scope === 'user') {
@@ -135,6 +141,10 @@ export class Registry {
     if (!(await this.look(unit)).enabled) return '';
     await told('disable', () => this.systemctl.act('disable', [unit]));
     return `disabled ${unit}`;
+  }
+
+  #toEnable(unit: string): readonly string[] {
+    return this.scope === 'system' ? [TARGET, unit] : [unit];
   }
 
   /** Whether the manager of this user ends with his last session. */
@@ -202,9 +212,18 @@ export async function openRegistry(
     throw new MessageError(CTL_MESSAGES.userManagerSilent, { user });
   }
   if (!(await systemctl.hasTemplate(template))) {
+    await refuseMasked(systemctl, template.replace('@.', '@x.'), template);
     throw new MessageError(CTL_MESSAGES.templateMissing, { template });
   }
   return new Registry(scope, places, systemctl);
+}
+
+/** `named`: how the message names it. */
+async function refuseMasked(systemctl: Systemctl, unit: string, named = unit): Promise<void> {
+  const shown = await told('show', () => systemctl.show(unit, ['LoadState', 'FragmentPath']));
+  if (shown['LoadState'] !== 'masked') return;
+  const command = unmaskCommand(systemctl.scope, unit, shown['FragmentPath'] ?? '');
+  throw new MessageError(CTL_MESSAGES.unitMasked, { unit: named, command });
 }
 
 /** A command line for a person to paste. */

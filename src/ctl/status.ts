@@ -1,7 +1,7 @@
 /** `cm_ctl status`. */
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { selectStatus } from '../core/ctl/status-view.js';
-import { describeUnit, isBusy, listedState } from '../core/ctl/unit-state.js';
+import { describeUnit, isBusy, isUnusable, listedState } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { findConmgr } from './ask.js';
 import type { Call } from './call.js';
@@ -42,10 +42,11 @@ export async function runStatus(call: Call): Promise<ExitStatus> {
   }
 }
 
-/** Why a unit does not run although it should; nothing of one that is just stopped. */
+/** Why a unit does not run although it should, or could not; nothing of one that is just stopped. */
 async function lineOfUnit({ unit }: Manager): Promise<string[]> {
   const state = await unit?.state().catch(() => undefined);
-  if (unit === undefined || state === undefined || listedState(state.active) === 'stopped') return [];
+  if (unit === undefined || state === undefined) return [];
+  if (listedState(state.active) === 'stopped' && !isUnusable(state)) return [];
   return [describeUnit(unit.name, state)];
 }
 

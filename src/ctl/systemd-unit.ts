@@ -1,5 +1,6 @@
 /** The unit by which a service manager runs a conmgr, driven with systemctl(1). */
 import { complaintsIn } from '../core/ctl/log-excerpt.js';
+import { refusalIn } from '../core/ctl/systemctl-refusal.js';
 import {
   describeUnit,
   isBusy,
@@ -7,11 +8,12 @@ import {
   UNIT_PROPERTIES,
   type UnitState,
 } from '../core/ctl/unit-state.js';
+import { journalCommand } from '../core/ctl/unit-words.js';
 import { identifyProcess, untilGone } from '../io/conmgr-process.js';
 import { saidByInvocation } from '../io/invocation-journal.js';
 import { type ActOptions, type Systemctl, SystemctlError, type UnitVerb } from '../io/systemctl.js';
 import type { StartEnd, StartedConmgr, UnitHandle } from './manager.js';
-import { isProcessFailure, unitRefused, unitWords } from './unit-refused.js';
+import { isProcessFailure, unitRefused } from './unit-refused.js';
 
 export interface SystemdUnitOptions {
   readonly systemctl: Systemctl;
@@ -77,7 +79,7 @@ export class SystemdUnit implements UnitHandle {
     return {
       pid: async () => (await this.state().catch(() => undefined))?.pid,
       isOurs: (pid) => pid !== was,
-      log: `with "journalctl -u ${unitWords(this.#systemctl.scope, this.name)}"`,
+      log: `with "${journalCommand(this.#systemctl.scope, this.name)}"`,
       ready: new Promise((resolve) => void job.then(resolve, () => {})),
       ended: this.#end(job, released.signal),
       release: () => released.abort(),
@@ -119,15 +121,26 @@ export class SystemdUnit implements UnitHandle {
     try {
       await this.#systemctl.act(verb, [this.name], options);
     } catch (error) {
-      throw this.#refused(verb, error);
+      const isMasked = error instanceof SystemctlError && refusalIn(error.text) === 'masked';
+      throw this.#refused(verb, error, isMasked ? await this.#file() : '');
     }
   }
 
-  #refused(verb: string, error: unknown): unknown {
+  /** Never rejects. */
+  async #file(): Promise<string> {
+    const { FragmentPath = '' } = await this.#systemctl
+      .show(this.name, ['FragmentPath'])
+      .catch(() => NOTHING);
+    return FragmentPath;
+  }
+
+  #refused(verb: string, error: unknown, file = ''): unknown {
     if (!(error instanceof SystemctlError)) return error;
-    return unitRefused({ verb, unit: this.name, scope: this.#systemctl.scope }, error);
+    return unitRefused({ verb, unit: this.name, scope: this.#systemctl.scope, file }, error);
   }
 }
+
+const NOTHING: Readonly<Record<string, string>> = {};
 
 function never(): Promise<never> {
   return new Promise(() => {});

@@ -1,5 +1,6 @@
 /** What a user is told when systemctl did not do what it was asked for. */
 import { type Refusal, reasonIn, refusalIn } from '../core/ctl/systemctl-refusal.js';
+import { unitWords, unmaskCommand } from '../core/ctl/unit-words.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import type { MessageSpec } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
@@ -18,19 +19,22 @@ const ROWS: Readonly<Record<Refusal, MessageSpec>> = {
   other: CTL_MESSAGES.unitFailed,
 };
 
-/** Names the unit as it is written for systemctl and journalctl: without what they add themselves. */
-export function unitWords(scope: ManagerScope, unit: string): string {
-  const name = unit.replace(/\.service$/, '');
-  const quoted = /[^\w@%+=:,./-]/.test(name) ? `'${name}'` : name;
-  return scope === 'user' ? `--user ${quoted}` : quoted;
+/** What was to be done with which unit. */
+export interface RefusedAct {
+  readonly verb: string;
+  readonly unit: string;
+  readonly scope: ManagerScope;
+  /** FragmentPath of the unit, for one that is masked; '' where it is not known. */
+  readonly file?: string;
 }
 
 export function unitRefused(
-  { verb, unit, scope }: { readonly verb: string; readonly unit: string; readonly scope: ManagerScope },
+  { verb, unit, scope, file = '' }: RefusedAct,
   error: SystemctlError,
 ): MessageError {
   const whose = scope === 'user' ? 'of this user' : 'of the system';
-  const params = { verb, unit, whose, words: unitWords(scope, unit), reason: reasonIn(error.text) };
+  const command = unmaskCommand(scope, unit, file);
+  const params = { verb, unit, whose, words: unitWords(scope, unit), command, reason: reasonIn(error.text) };
   // It may be another unit, which this one needs, that is missing or masked.
   const row = meansOther(error.text, unit) ? CTL_MESSAGES.unitFailed : ROWS[refusalIn(error.text)];
   return new MessageError(row, params, { cause: error });

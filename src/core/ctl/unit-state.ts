@@ -97,10 +97,23 @@ export function listedState(active: string): ListedUnitState {
   return LISTED[active] ?? 'stopped';
 }
 
+/** LoadState of a unit that cannot be started as it is, and what a person calls it. */
+const UNUSABLE: Readonly<Record<string, string>> = {
+  masked: 'masked',
+  'bad-setting': 'bad unit file setting',
+  error: 'unit file cannot be read',
+};
+
+/** Whether the unit cannot be started before somebody has mended or unmasked its file. */
+export function isUnusable({ load }: UnitState): boolean {
+  return load in UNUSABLE;
+}
+
 /** One line of a unit: its state, why it ended and what its process said last. */
 export function describeUnit(unit: string, state: UnitState): string {
-  const { active, sub, pid, result, exitStatus, statusText } = state;
+  const { load, active, sub, pid, result, exitStatus, statusText } = state;
   const facts = [sub === active ? active : `${active} (${sub})`];
+  if (UNUSABLE[load] !== undefined) facts.push(UNUSABLE[load]);
   if (pid !== undefined) facts.push(`PID ${pid}`);
   if (result !== 'success' && result !== '') {
     facts.push(result === 'exit-code' && exitStatus !== undefined ? `exit status ${exitStatus}` : result);

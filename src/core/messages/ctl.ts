@@ -316,9 +316,9 @@ export const CTL_MESSAGES = {
     code: 'CM3066',
     level: 'ERROR',
     text: 'unit "{unit}" is masked',
-    hint: '"systemctl unmask {words}" undoes it.',
-    cause: 'The administrator has forbidden to start the unit.',
-    cure: 'Ask the administrator.',
+    hint: '"{command}" undoes it.',
+    cause: 'The administrator has forbidden to start the unit, so it is not registered either.',
+    cure: 'Ask the administrator, or undo it with the command of the hint.',
     exit: FAILED,
   },
   unitCancelled: {

@@ -72,6 +72,19 @@ describe('cm_ctl register', () => {
     assert.match(stdout, new RegExp(`\\nStart it with:\\n {4}cm_ctl start -D '${directory}'\\n$`));
   });
 
+  it('makes nothing for a unit that is masked, or when the target of all is', async () => {
+    for (const masked of ['conmgr@app1.service', 'conmgr.target', 'conmgr@x.service']) {
+      const host = new Host();
+      host.set(`masked-${masked}`);
+      if (masked === 'conmgr@x.service') host.set('no-template');
+      const { status, stderr } = await register(host, '-N', 'app1', '-U', USER);
+      assert.equal(status, 1);
+      assert.match(stderr, /unit "conmgr(@app1|@)?\.(service|target)" is masked\nHINT: +"systemctl unmask /);
+      assert.deepEqual(host.calls(), []);
+      assert.ok(!existsSync(join(host.places.named, 'app1')));
+    }
+  });
+
   it('names the unit after the path without a name', async () => {
     const host = new Host();
     const directory = host.directory('app1');

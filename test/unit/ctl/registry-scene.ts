@@ -36,7 +36,10 @@ done
 case $verb in
   show)
     case $* in *=Version) echo Version=252; exit ;; esac
-    [ -e "$STATE/no-template" ] && echo LoadState=not-found || echo LoadState=loaded
+    if [ -e "$STATE/masked-$last" ]; then echo LoadState=masked; echo "FragmentPath=$UNITS/$last"
+    elif [ -e "$STATE/no-template" ]; then echo LoadState=not-found
+    else echo LoadState=loaded
+    fi
     [ -e "$STATE/enabled-$last" ] && echo UnitFileState=enabled || echo UnitFileState=disabled
     [ -e "$STATE/running-$last" ] && echo ActiveState=active || echo ActiveState=inactive
     echo LimitNOFILE=20000
@@ -92,7 +95,7 @@ export class Host {
     execFileSync(join(this.#bin, 'systemctl'), ['daemon-reload'], { env: { ...process.env, ...env } });
   }
 
-  /** `enabled-UNIT`, `running-UNIT`, `no-template`. */
+  /** `enabled-UNIT`, `running-UNIT`, `masked-UNIT`, `no-template`. */
   set(fact: string): void {
     writeFileSync(join(this.#state, fact), '');
   }

@@ -4,6 +4,7 @@ import {
   describeUnit,
   isBusy,
   isKnown,
+  isUnusable,
   listedState,
   readUnitState,
 } from '../../../../src/core/ctl/unit-state.js';
@@ -94,6 +95,19 @@ describe('a unit in one line', () => {
     assert.equal(line(FAILED), 'unit conmgr@a.service: failed, exit status 78: conmgr.conf is wrong');
     const killed = { ...FAILED, Result: 'signal', ExecMainCode: '2', ExecMainStatus: '9', StatusText: '' };
     assert.equal(line(killed), 'unit conmgr@a.service: failed, signal');
+  });
+
+  it('tells what keeps it from being started', () => {
+    const stopped = { ...STOPPED, StatusText: '', Result: 'success' };
+    for (const [LoadState, said] of [
+      ['masked', 'masked'],
+      ['bad-setting', 'bad unit file setting'],
+      ['error', 'unit file cannot be read'],
+    ] as const) {
+      assert.equal(line({ ...stopped, LoadState }), `unit conmgr@a.service: inactive (dead), ${said}`);
+      assert.ok(isUnusable(readUnitState({ ...stopped, LoadState })));
+    }
+    assert.ok(!isUnusable(readUnitState(stopped)));
   });
 
   it('tells no more than the state of one that is stopped', () => {
