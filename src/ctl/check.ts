@@ -1,4 +1,6 @@
 /** `cm_ctl check`: everything that can be known before a start, without starting anything. */
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
 import { effectiveValues, renderEffective } from '../core/config/render.js';
 import type { ConmgrConfig } from '../core/config/types.js';
@@ -22,7 +24,13 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   const { directory } = call;
   const { output } = call.world;
   const real = await realDirectory(directory);
-  await openDirectory(real).catch((error: Error) => {
+  await openDirectory(real).catch(async (error: Error) => {
+    const { uid } = await stat(real);
+    const closed = await access(real, constants.X_OK).then(
+      () => false,
+      () => true,
+    );
+    if (closed && uid !== call.world.uid) throw new MessageError(CTL_MESSAGES.directoryClosed, { directory });
     const params = { directory, reason: error.message };
     throw new MessageError(CONMGR_MESSAGES.unreadableDirectory, params, { cause: error });
   });

@@ -1,5 +1,5 @@
 /** Finds the manager of a conmgr, running or not: the rules of docs/decisions/0021-cm_ctl-and-systemd.md carried out. */
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { chooseKind } from '../core/ctl/manager-choice.js';
 import { isHeld, readUnitState, UNIT_PROPERTIES } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
@@ -8,6 +8,8 @@ import { lookAtConmgr } from '../io/conmgr-process.js';
 import { type ManagerScope, Systemctl, type SystemctlOptions, systemdRuns } from '../io/systemctl.js';
 import { conmgrDirectory, homeOfUser, namedDirectories } from '../io/unit-directory.js';
 import { unitsOfDirectory } from '../io/unit-links.js';
+import { lookUpUser } from '../io/user-lookup.js';
+import { isEnabledByUser, userManagerRuns } from '../io/user-units.js';
 import { userNames } from '../io/users.js';
 import type { ListedUnit, Manager, ManagerQuestion, Managers } from './manager.js';
 import { SystemdManager } from './systemd-manager.js';
@@ -49,6 +51,11 @@ export class HostManagers implements Managers {
     }
     if (pid !== undefined) return (booted ? await this.#managerOf(pid) : undefined) ?? direct;
     const known = { system: await this.#candidates('system', directory, booted), user: NOTHING };
+    const user = await this.#userOf(directory);
+    const lookAtUser = async (): Promise<Candidates> => {
+      if (user !== undefined) known.user = await this.#candidates('user', directory, booted, user);
+      return known.user;
+    };
     const kind = await chooseKind(wanted, {
       logFileGiven: logFile !== undefined,
       systemdRuns: booted,
@@ -56,17 +63,23 @@ export class HostManagers implements Managers {
       belongsToSystem: await isBelow(directory, namedDirectories(false)),
       heldBySystem: async () => known.system.held,
       knownToUser: async () => {
-        known.user = await this.#candidates('user', directory, booted);
-        return known.user.held || known.user.failed;
+        const { held, failed, silent } = await lookAtUser();
+        return silent ? toStart && held : held || failed;
       },
       failedInSystem: async () => known.system.failed,
       userCanServe: async () =>
         known.user.unit !== undefined && new Systemctl(this.#reach('user')).hasTemplate(TEMPLATE),
     });
     if (kind === 'none') return direct;
-    if (wanted === 'user') known.user = await this.#candidates('user', directory, booted);
-    const { unit } = known[kind];
-    if (unit !== undefined) return this.#managed(this.#reach(kind), unit);
+    if (wanted === 'user') await lookAtUser();
+    const { unit, silent } = known[kind];
+    if (toStart && silent && kind === 'user') {
+      const params = { directory, user: user?.name ?? uid };
+      if (wanted === undefined) throw new MessageError(CTL_MESSAGES.ownManagerSilent, params);
+      if (user?.runs === false) throw new MessageError(CTL_MESSAGES.userManagerSilent, params);
+    }
+    if (unit !== undefined)
+      return this.#managed(kind === 'user' && user ? user.reach : this.#reach(kind), unit);
     if (toStart) throw new MessageError(CTL_MESSAGES.unitImpossible, { directory });
     return direct;
   }
@@ -91,20 +104,46 @@ export class HostManagers implements Managers {
     return lists.flat();
   }
 
+  /** Whose own manager may have to do with a directory: that of the caller, for root that of the owner. */
+  async #userOf(directory: string): Promise<User | undefined> {
+    const { uid } = this.#options;
+    const reach = this.#reach('user');
+    if (uid !== 0) return { name: await nameOf(uid), home: this.#home, reach, runs: true };
+    const owner = await stat(directory).catch(() => undefined);
+    const account = owner === undefined || owner.uid === 0 ? undefined : await lookUpUser(owner.uid);
+    if (account?.home === undefined) return undefined;
+    const { name, home } = account;
+    return { name, home, reach: { ...reach, owner: name }, runs: userManagerRuns(account.uid) };
+  }
+
   /** What the manager has for the directory. */
-  async #candidates(kind: ManagerScope, directory: string, booted: boolean): Promise<Candidates> {
+  async #candidates(
+    kind: ManagerScope,
+    directory: string,
+    booted: boolean,
+    { home, reach, runs }: Omit<User, 'name'> = { home: this.#home, reach: this.#reach(kind), runs: true },
+  ): Promise<Candidates> {
     if (!booted) return NOTHING;
-    const units = await unitsOfDirectory(directory, { user: kind === 'user', home: this.#home });
-    const systemctl = new Systemctl(this.#reach(kind));
+    const units = await unitsOfDirectory(directory, { user: kind === 'user', home });
+    const systemctl = new Systemctl(reach);
     let failed: string | undefined;
+    let silent = units.length > 0;
     for (const unit of units) {
-      const properties = await systemctl.show(unit, UNIT_PROPERTIES).catch(() => undefined);
+      const properties = runs
+        ? await systemctl.show(unit, UNIT_PROPERTIES).catch(() => undefined)
+        : undefined;
       if (properties === undefined) continue;
+      silent = false;
       const state = readUnitState(properties);
-      if (isHeld(state)) return { unit, held: true, failed: false };
+      if (isHeld(state)) return { unit, held: true, failed: false, silent };
       if (state.active === 'failed') failed ??= unit;
     }
-    return { unit: failed ?? units[0], held: false, failed: failed !== undefined };
+    if (silent && kind === 'user') {
+      for (const unit of units) {
+        if (await isEnabledByUser(home, unit)) return { unit, held: true, failed: false, silent };
+      }
+    }
+    return { unit: failed ?? units[0], held: false, failed: failed !== undefined, silent };
   }
 
   /** The service manager that a process belongs to; undefined when nobody but itself would stop it. */
@@ -149,9 +188,20 @@ interface Candidates {
   readonly held: boolean;
   /** It is neither, and has failed. */
   readonly failed: boolean;
+  /** The manager does not run or does not answer; what is held is known from the files of the user. */
+  readonly silent: boolean;
 }
 
-const NOTHING: Candidates = { unit: undefined, held: false, failed: false };
+const NOTHING: Candidates = { unit: undefined, held: false, failed: false, silent: false };
+
+/** A user with a service manager of his own. */
+interface User {
+  readonly name: string;
+  readonly home: string;
+  readonly reach: SystemctlOptions;
+  /** Whether it may be asked. */
+  readonly runs: boolean;
+}
 
 async function nameOf(uid: number): Promise<string> {
   return (await userNames()).get(uid) ?? String(uid);

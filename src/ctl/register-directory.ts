@@ -19,6 +19,7 @@ import { linksTo } from '../io/unit-links.js';
 import { type Account, lookUpUser } from '../io/user-lookup.js';
 import type { Call } from './call.js';
 import { realDirectory } from './real-directory.js';
+import { refuseTwoManagers } from './registered-elsewhere.js';
 import { asRoot, attempt, commandLine, type Registry } from './registry.js';
 
 /** An instance as it is going to be registered. */
@@ -54,6 +55,7 @@ export async function findRegistrant(call: Call, registry: Registry): Promise<Re
   const units = await unitsFor(directory, registry);
   const facts = await stat(directory);
   const account = await accountFor(call, registry, directory, facts);
+  await refuseTwoManagers(call, registry, directory, account);
   const enabled: string[] = [];
   for (const one of units) if (await registry.knows(one)) enabled.push(one);
   const [registered] = enabled;
@@ -121,22 +123,18 @@ async function accountFor(
   { uid, gid }: Stats,
 ): Promise<Account> {
   const wanted = await wantedAccount(call, registry);
-  const owner = await ownerName(uid);
   if (wanted === undefined) {
-    if (uid !== 0) return { name: owner, uid, gid };
+    if (uid !== 0) return (await lookUpUser(uid)) ?? { name: String(uid), uid, gid };
     const command = commandLine('chown', '-R', 'conmgr:', directory);
     throw new MessageError(CTL_MESSAGES.directoryOfRoot, { directory, command });
   }
   if (wanted.uid === uid) return wanted;
   const chown = commandLine('chown', '-R', `${wanted.name}:`, directory);
   if (uid === 0) throw new MessageError(CTL_MESSAGES.directoryOfRoot, { directory, command: chown });
+  const owner = (await lookUpUser(uid))?.name ?? String(uid);
   const hint = `Leave -U out to run it as ${owner}, or give the directory away: ${chown}`;
   const params = { directory, owner, user: wanted.name, hint };
   throw new MessageError(CTL_MESSAGES.directoryOfOther, params);
-}
-
-async function ownerName(uid: number): Promise<string> {
-  return (await lookUpUser(uid))?.name ?? String(uid);
 }
 
 /** -U, or the caller himself where his own manager runs it; undefined: the owner. */

@@ -6,6 +6,8 @@ export interface Account {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
+  /** Home directory; missing where it is not known. */
+  readonly home?: string;
 }
 
 const PASSWD = '/etc/passwd';
@@ -33,7 +35,7 @@ async function lookUpFile(key: string): Promise<Account | undefined> {
 
 /** A line of passwd(5). */
 function accountOf(line: string): Account | undefined {
-  const [name = '', , uid = '', gid = ''] = line.split(':');
+  const [name = '', , uid = '', gid = '', , home = ''] = line.split(':');
   if (name === '' || !/^[0-9]+$/.test(uid) || !/^[0-9]+$/.test(gid)) return undefined;
-  return { name, uid: Number(uid), gid: Number(gid) };
+  return { name, uid: Number(uid), gid: Number(gid), ...(home !== '' && { home }) };
 }

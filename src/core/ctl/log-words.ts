@@ -33,7 +33,8 @@ export function journalWords({ unit, of, pager, follow, lines }: JournalChoice):
  * memory is not.
  */
 function ofUser(unit: string, uid: number | undefined): readonly string[] {
-  if (uid === undefined) return [`--user-unit=${unit}`];
+  // Of his own unit a user sees everything: that he does not see what the system says is not worth a word.
+  if (uid === undefined) return [`--user-unit=${unit}`, '--quiet'];
   return [`_UID=${uid}`, `_SYSTEMD_USER_UNIT=${unit}`, '+', `_UID=${uid}`, `USER_UNIT=${unit}`];
 }
 

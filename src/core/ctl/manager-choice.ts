@@ -15,7 +15,7 @@ export interface ChoiceFacts {
   readonly belongsToSystem: boolean;
   /** The system's manager has a unit of the directory that is registered, or that it is at. */
   readonly heldBySystem: () => Promise<boolean>;
-  /** The user's manager has one, if only one that has failed. */
+  /** The user's manager has one, if only one that has failed. For root: that of the owner of the directory. */
   readonly knownToUser: () => Promise<boolean>;
   /** The system's manager has one that has failed and is not registered: somebody has tried. */
   readonly failedInSystem: () => Promise<boolean>;
@@ -32,10 +32,10 @@ interface ChoiceRule {
 const RULES: readonly ChoiceRule[] = [
   { when: ({ logFileGiven }) => logFileGiven, choose: 'none' },
   { when: ({ systemdRuns }) => !systemdRuns, choose: 'none' },
-  { when: ({ root }) => root, choose: 'system' },
   { when: ({ belongsToSystem }) => belongsToSystem, choose: 'system' },
   { when: ({ heldBySystem }) => heldBySystem(), choose: 'system' },
   { when: ({ knownToUser }) => knownToUser(), choose: 'user' },
+  { when: ({ root }) => root, choose: 'system' },
   { when: ({ failedInSystem }) => failedInSystem(), choose: 'system' },
   { when: ({ userCanServe }) => userCanServe(), choose: 'user' },
 ];

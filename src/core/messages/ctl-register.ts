@@ -78,6 +78,16 @@ export const CTL_REGISTER_MESSAGES = {
     cure: 'Log in as this user, let the manager linger, or register with the service manager of the host as root.',
     exit: FAILED,
   },
+  ownManagerSilent: {
+    code: 'CM3103',
+    level: 'ERROR',
+    text: 'directory "{directory}" is registered with the service manager of user "{user}", which does not run',
+    hint: 'It runs while the user is logged in, and always after: loginctl enable-linger {user}. "--manager none" does without.',
+    cause:
+      'The user is not logged in by way of pam_systemd(8), as after su(1). A process of its own would be in the way of the unit at the next login.',
+    cure: 'Log in as this user, let the manager linger, or undo it: cm_ctl unregister.',
+    exit: FAILED,
+  },
   templateMissing: {
     code: 'CM3109',
     level: 'ERROR',

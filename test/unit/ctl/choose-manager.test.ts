@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CTL_MESSAGES } from '../../../src/core/messages/ctl.js';
 import { HostManagers, type HostManagersOptions } from '../../../src/ctl/choose-manager.js';
 import type { ManagerQuestion } from '../../../src/ctl/manager.js';
-import { FakeManager } from './fake-world.js';
+import { FakeManager, freshDirectory } from './fake-world.js';
 import { type ScriptedAnswer, ScriptedSystemctl } from './scripted-systemctl.js';
 
 const ABSENT: ScriptedAnswer = { when: 'show', stdout: 'LoadState=not-found\nActiveState=inactive\n' };
@@ -83,6 +85,26 @@ describe('the manager of a conmgr on this host', () => {
     assert.equal(await host([]).choose(), 'none');
     const directory = '/srv/homes/nobody/.local/state/conmgr/app';
     assert.equal(await host([TEMPLATE]).choose({ directory }), 'user conmgr@app.service');
+  });
+
+  it("is the user's own for a unit that he has enabled, which only runs with his manager", async () => {
+    const home = freshDirectory();
+    const wants = join(home, '.config/systemd/user/default.target.wants');
+    mkdirSync(wants, { recursive: true });
+    symlinkSync('/usr/lib/systemd/user/conmgr@.service', join(wants, 'conmgr@srv-app.service'));
+    const silent: ScriptedAnswer = {
+      when: 'show',
+      scope: '--user',
+      status: 1,
+      stderr: 'Failed to connect to bus',
+    };
+    const { choose } = host([silent], { home });
+    await assert.rejects(choose(), { code: CTL_MESSAGES.ownManagerSilent.code });
+    assert.equal(await choose({ wanted: 'none' }), 'none');
+    assert.equal(await choose({ toStart: false }), 'none');
+    assert.equal(await choose({ directory: '/srv/other' }), 'none');
+    const reached = host([enabled('conmgr@srv-app.service')], { home });
+    assert.equal(await reached.choose({ toStart: false }), 'system conmgr@srv-app.service');
   });
 
   it('cannot be systemd where no unit can serve, which only a start has to know', async () => {

@@ -18,7 +18,11 @@ describe('the log of an instance', () => {
 
   it('is found in the manager of the caller, and for root in that of another user', () => {
     const own = { manager: 'user', uid: undefined } as const;
-    assert.deepEqual(journalWords({ ...ALL, unit: UNIT, of: own }), [`--user-unit=${UNIT}`, '--no-pager']);
+    assert.deepEqual(journalWords({ ...ALL, unit: UNIT, of: own }), [
+      `--user-unit=${UNIT}`,
+      '--quiet',
+      '--no-pager',
+    ]);
     assert.deepEqual(journalWords({ ...ALL, unit: UNIT, of: { manager: 'user', uid: 1001 } }), [
       '_UID=1001',
       `_SYSTEMD_USER_UNIT=${UNIT}`,

@@ -32,7 +32,12 @@ describe('the manager of a conmgr that does not run', () => {
   const CASES: readonly (readonly [string, Partial<ChoiceFacts>, string])[] = [
     ['none with a log file, even for root', { ...UNASKED, logFileGiven: true, root: true }, 'none'],
     ['none without systemd, even for root', { ...UNASKED, systemdRuns: false, root: true }, 'none'],
-    ["the system's for root", { ...UNASKED, root: true }, 'system'],
+    ["the system's for root", { root: true, failedInSystem: never, userCanServe: never }, 'system'],
+    [
+      "the owner's for root when it is registered there",
+      { root: true, knownToUser: yes, failedInSystem: never, userCanServe: never },
+      'user',
+    ],
     ["the system's below its own place", { ...UNASKED, belongsToSystem: true }, 'system'],
     [
       "the system's when it is registered there",
