@@ -12,7 +12,7 @@ import { openSocketTable } from '../io/sock-diag.js';
 import { kernelOf, testAbilities } from './abilities.js';
 import type { HelperArguments } from './arguments.js';
 import { load, type ProgramArguments, unload } from './programs.js';
-import { serveRequests } from './serve.js';
+import { type Serving, serveRequests } from './serve.js';
 
 type Places = Extract<HelperArguments, { act: 'serve' | 'clear' }>;
 
@@ -73,33 +73,37 @@ async function serve(
   exit: (status: number) => void,
 ): Promise<void> {
   const notifier = createNotifier(process.env, { clock: backgroundClock });
-  const abilities = await testAbilities(kernelOf(native, places.pins), systemClock, log);
-  if (abilities.guard === undefined && abilities.routes === undefined) {
-    throw new MessageError(HELPER_MESSAGES.nothingPossible);
-  }
-  const serving = await serveRequests({ ...places, native, abilities, clock: systemClock, log });
-  const state = {
-    guard: abilities.guard === undefined ? 'off' : 'on',
-    redirect: abilities.routes === undefined ? 'off' : 'on',
-  };
-  log.write(HELPER_MESSAGES.started, { software, ...state });
+  let serving: Serving | undefined;
   let stopping = false;
+  // From the first moment on: whoever finds the socket may send a signal next.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping) return;
       stopping = true;
       log.write(HELPER_MESSAGES.stopping, { reason: signal });
       notifier.stopping();
-      void serving.close().finally(() => exit(0));
+      void Promise.resolve(serving?.close()).finally(() => exit(0));
     });
   }
   process.on('SIGHUP', () => {
+    // Before it serves it has read nothing yet.
+    if (serving === undefined) return;
     notifier.reloading();
     void serving.reload().then(() => notifier.ready());
   });
   // By default it makes Node.js open a debugger port.
   process.on('SIGUSR1', () => {});
   process.on('SIGPIPE', () => {});
+  const abilities = await testAbilities(kernelOf(native, places.pins), systemClock, log);
+  if (abilities.guard === undefined && abilities.routes === undefined) {
+    throw new MessageError(HELPER_MESSAGES.nothingPossible);
+  }
+  serving = await serveRequests({ ...places, native, abilities, clock: systemClock, log });
+  const state = {
+    guard: abilities.guard === undefined ? 'off' : 'on',
+    redirect: abilities.routes === undefined ? 'off' : 'on',
+  };
+  log.write(HELPER_MESSAGES.started, { software, ...state });
   notifier.ready(`guard ${state.guard}, redirect ${state.redirect}`);
   keepWatchdog(notifier.watchdogIntervalMs, () => notifier.watchdogPing());
 }
