@@ -11,6 +11,7 @@ import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js
 import type { ConmgrConfig } from '../core/config/types.js';
 import { ConmgrCore } from '../core/conmgr/core.js';
 import type { ConmgrEffect } from '../core/conmgr/effects.js';
+import { destinationOf } from '../core/conmgr/kernel-wishes.js';
 import type { ReloadReport, StatusReport, StopMode } from '../core/control/protocol.js';
 import type { LinkIdentity } from '../core/link/link.js';
 import { CONFIG_MESSAGES } from '../core/messages/config.js';
@@ -24,6 +25,7 @@ import type { Notifier } from '../io/notify.js';
 import { AppListeners } from './app-listeners.js';
 import { AppPort } from './app-port.js';
 import { Gateway } from './gateway.js';
+import { Kernel } from './kernel.js';
 import { Links } from './links.js';
 import { ManagerStatus } from './manager-status.js';
 import { PeerProcesses } from './peers.js';
@@ -48,6 +50,8 @@ export interface DaemonOptions {
   /** RLIMIT_NOFILE of this process. */
   readonly descriptorLimit: number;
   readonly openDescriptors: () => number;
+  /** Where conmgr-helper listens. */
+  readonly helperSocket: string;
   /** Called once, when everything is over. */
   readonly exit: (status: number) => void;
 }
@@ -58,6 +62,7 @@ export class Daemon {
   readonly #links: Links;
   readonly #port: AppPort;
   readonly #gateway: Gateway;
+  readonly #kernel: Kernel;
   readonly #peers: PeerProcesses;
   readonly #managerStatus: ManagerStatus;
   readonly #startedAt: WallMs;
@@ -122,6 +127,15 @@ export class Daemon {
         report: (message, params) => options.log.write(CONMGR_MESSAGES[message], params),
       },
     });
+    this.#kernel = new Kernel({
+      config: () => this.#core.config,
+      wishes: () => this.#core.kernelWishes(),
+      places: () => this.#core.instances.flatMap(destinationOf),
+      path: options.helperSocket,
+      clock: options.clock,
+      log: options.log,
+      changed: () => this.#changed(),
+    });
     this.#peers = new PeerProcesses((session) => this.#port.connection(session));
     this.#managerStatus = new ManagerStatus({
       notifier: options.notifier,
@@ -131,9 +145,10 @@ export class Daemon {
     });
   }
 
-  /** Binds the ports and begins to set up the links. Rejects with MessageError when it cannot listen. */
+  /** Binds the ports and begins to set up the links. Rejects with MessageError when it cannot listen, or not guard. */
   async start(): Promise<void> {
     const { config, log } = this.#options;
+    await this.#kernel.start();
     this.#listeners = await AppListeners.open(
       config,
       () => this.#core.config,
@@ -153,8 +168,11 @@ export class Daemon {
   /** The whole truth at this moment. */
   async status(): Promise<StatusReport> {
     const { clock, directory, identity, descriptorLimit, openDescriptors } = this.#options;
-    const peers = await this.#peers.look([...this.#core.sessions.all()].map((session) => session.id));
-    return statusReport(
+    const [peers, kernel] = await Promise.all([
+      this.#peers.look([...this.#core.sessions.all()].map((session) => session.id)),
+      this.#kernel.status(),
+    ]);
+    const report = statusReport(
       this.#core,
       {
         software: identity.software,
@@ -171,6 +189,7 @@ export class Daemon {
       clock.monotonicMs(),
       clock.wallMs(),
     );
+    return kernel === undefined ? report : { ...report, kernel };
   }
 
   get core(): ConmgrCore {
@@ -198,6 +217,7 @@ export class Daemon {
       void this.#listeners?.close();
     }
     this.#run(this.#core.stop(mode, this.#now()));
+    this.#kernel.update();
   }
 
   /**
@@ -237,7 +257,13 @@ export class Daemon {
     // What needs a restart keeps its running value, so that a second reload still finds it changed.
     this.#run(
       this.#core.reconfigure(
-        { ...next, port: before.port, listenAddresses: before.listenAddresses, listeners: before.listeners },
+        {
+          ...next,
+          port: before.port,
+          listenAddresses: before.listenAddresses,
+          listeners: before.listeners,
+          guard: before.guard,
+        },
         this.#now(),
       ),
     );
@@ -321,6 +347,7 @@ export class Daemon {
         this.#options.log.write(CONMGR_MESSAGES[effect.message], effect.params);
         break;
       case 'changed':
+        this.#kernel.update();
         this.#changed();
         break;
       case 'exit':
@@ -391,6 +418,7 @@ export class Daemon {
     this.#sayStopping();
     this.#ended = true;
     this.#timer?.cancel();
+    this.#kernel.close();
     await this.#listeners?.close();
     await this.#port.drain(DRAIN_TIMEOUT_MS);
     this.#links.close();

@@ -7,6 +7,7 @@ import { formatProblem } from '../core/config/problem.js';
 import { resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
 import type { StopMode } from '../core/control/protocol.js';
+import { HELPER_SOCKET } from '../core/guard/request.js';
 import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
@@ -101,6 +102,7 @@ async function start(directory: string, software: Software, service: ServiceProc
     log,
     notifier,
     descriptorLimit: limit,
+    helperSocket: process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET,
     openDescriptors: () => knownOr(openDescriptors, log, 0),
     exit: (status) => void service.end(status),
   });

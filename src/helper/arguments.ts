@@ -1,9 +1,7 @@
 /** Arguments of conmgr-helper. */
+import { HELPER_SOCKET } from '../core/guard/request.js';
 import { PINS } from '../io/redirect-programs.js';
 import { TARGET_LISTS } from '../io/target-lists.js';
-
-/** Where the unit makes the socket. */
-export const HELPER_SOCKET = '/run/conmgr-helper/socket';
 
 export interface HelperPlaces {
   readonly socket: string;

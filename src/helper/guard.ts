@@ -34,13 +34,9 @@ export class Guard<Owner> {
   }
 
   /** Connections that stand. */
-  count(target: Target): number {
-    return familiesOf(target).reduce(
-      (sum, family) =>
-        sum +
-        this.#table.list(family, [TCP_STATE.ESTABLISHED], target).filter((socket) => isTo(socket, target))
-          .length,
-      0,
+  standing(target: Target): TcpSocket[] {
+    return familiesOf(target).flatMap((family) =>
+      this.#table.list(family, [TCP_STATE.ESTABLISHED], target).filter((socket) => isTo(socket, target)),
     );
   }
 

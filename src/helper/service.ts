@@ -98,7 +98,7 @@ export class HelperService {
         if (this.#guard.sweep(this, request.target, request.spare)) return {};
         throw new Refused('too many instances are swept');
       case 'count':
-        return { counts: request.targets.map((target) => this.#guard.count(target)) };
+        return this.#count(request.targets, request.listeners);
       case 'route':
         this.#route(request.listener, request.targets);
         return {};
@@ -126,6 +126,22 @@ export class HelperService {
     const { routes, redirectProblem } = this.#options.abilities;
     if (routes === undefined) throw new Refused(`connections cannot be redirected: ${redirectProblem}`);
     return routes;
+  }
+
+  /** Connections to each target, and those of them that came by each listener. */
+  #count(
+    targets: readonly Target[],
+    listeners: readonly number[],
+  ): { readonly counts: readonly number[]; readonly came: readonly number[] } {
+    const standing = targets.map((target) => this.#guard.standing(target));
+    const { routes } = this.#options.abilities;
+    const came = new Map(listeners.map((port) => [port, 0]));
+    for (const { cookie } of listeners.length === 0 ? [] : standing.flat()) {
+      const port = routes?.listenerOf(cookie);
+      const before = port === undefined ? undefined : came.get(port);
+      if (port !== undefined && before !== undefined) came.set(port, before + 1);
+    }
+    return { counts: standing.map(({ length }) => length), came: [...came.values()] };
   }
 
   #route(listener: number, targets: readonly Target[]): void {

@@ -12,6 +12,8 @@ import { type PeerCredentials, peerCredentials } from './unix-datagram.js';
 
 const MOST_CALLERS = 64;
 const MOST_CALLERS_OF_USER = 16;
+/** Who was refused has this long to hang up. */
+const FAREWELL_MS = 1000;
 /** Owner and group. */
 const SOCKET_MODE = 0o660;
 
@@ -85,7 +87,10 @@ function removeLeftover(path: string): void {
 function refuse(socket: Socket, peer: PeerCredentials, reason: string, options: HelperSocketOptions): void {
   options.onRefused(peer, reason);
   socket.resume();
-  socket.end(`${JSON.stringify({ id: 0, ok: false, error: reason })}\n`, () => socket.destroy());
+  socket.end(`${JSON.stringify({ id: 0, ok: false, error: reason })}\n`);
+  // Not at once: who is just saying something would learn of a broken pipe instead of the reason.
+  const patience = options.clock.setTimer(FAREWELL_MS, () => socket.destroy());
+  socket.once('close', () => patience.cancel());
 }
 
 async function serveCaller(

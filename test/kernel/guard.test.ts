@@ -207,6 +207,7 @@ describe('the guard, in the kernel', () => {
     assert.deepEqual(await caller.ask({ do: 'count', targets: [['127.0.0.1', port]] }), {
       ok: true,
       counts: [2],
+      came: [],
     });
   });
 });

@@ -103,9 +103,15 @@ export function startHelper(args: readonly string[], capabilities = '+net_admin'
   ]);
 }
 
-/** A directory of lists with one list. */
-export function targetLists(text: string): string {
-  const folder = temporaryDirectory();
+/** Runs a command as that user and without any right. */
+export function unprivileged(user = NOBODY): string[] {
+  const id = String(user);
+  const rights = ['--clear-groups', '--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all'];
+  return ['setpriv', '--reuid', id, '--regid', id, ...rights, '--'];
+}
+
+/** A directory of lists with one list; the same one again with another list. */
+export function targetLists(text: string, folder = temporaryDirectory()): string {
   chmodSync(folder, 0o755);
   const file = join(folder, 'test.conf');
   writeFileSync(file, text);

@@ -173,10 +173,18 @@ describe('the redirect, in the kernel', () => {
     ]);
     await direct.waitForLine(new RegExp(`^127\\.0\\.0\\.4 ${port}$`));
     await other.ask({ do: 'route', listener, targets: [] });
-    assert.deepEqual(await other.ask({ do: 'count', targets: [target] }), { ok: true, counts: [2] });
+    assert.deepEqual(await other.ask({ do: 'count', targets: [target] }), {
+      ok: true,
+      counts: [2],
+      came: [],
+    });
     assert.deepEqual(await other.ask({ do: 'evict', listener, target }), { ok: true, ended: 1 });
     await came.waitForLine(/^ECONNABORTED$/);
-    assert.deepEqual(await other.ask({ do: 'count', targets: [target] }), { ok: true, counts: [1] });
+    assert.deepEqual(await other.ask({ do: 'count', targets: [target] }), {
+      ok: true,
+      counts: [1],
+      came: [],
+    });
     direct.kill('SIGKILL');
     other.close();
     second.kill();

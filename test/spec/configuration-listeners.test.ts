@@ -45,10 +45,11 @@ describe('listener_portN, listener_target_session_attrsN, listener_modeN', () =>
     assert.equal(errors('listener_port0 = 5\nlistener_mode0 = kernel').length, 1);
   });
 
-  it('mode redirect is not in this version, and that is said', () => {
-    assert.deepEqual(errors('listener_port0 = 5\nlistener_mode0 = redirect'), [
-      'conmgr.conf:3: value "redirect" of parameter "listener_mode0" is not available in this version',
-    ]);
+  it('mode auto unless it is redirect or gateway', () => {
+    const modes = read(
+      'listener_port0 = 5\nlistener_port1 = 6\nlistener_port2 = 7\nlistener_mode1 = redirect\nlistener_mode2 = Gateway',
+    ).config?.listeners.map(({ mode }) => mode);
+    assert.deepEqual(modes, ['auto', 'redirect', 'gateway']);
   });
 
   it('a change needs a restart, and a reload says which', () => {

@@ -177,11 +177,11 @@ const DOCUMENTED: readonly Documented[] = [
   },
   {
     name: 'guard',
-    rule: 'off by default; on is not available in this version',
+    rule: 'off by default',
     of: (config) => config.guard,
     default: false,
-    good: { off: false },
-    bad: ['on'],
+    good: { off: false, on: true },
+    bad: ['local', '2'],
   },
   {
     name: 'evict_on_role_change',
@@ -285,10 +285,9 @@ describe('words that are refused with a reason', () => {
     assert.match(message, /not supported with a connection manager; available values: any, read-write, /);
   });
 
-  it('guard = on and status_port are not available in this version', () => {
-    assert.deepEqual(refused('guard = on\nstatus_port = 9187'), [
-      'conmgr.conf:2: parameter "guard" is not available in this version',
-      'conmgr.conf:3: parameter "status_port" is not available in this version',
+  it('status_port is not available in this version', () => {
+    assert.deepEqual(refused('status_port = 9187'), [
+      'conmgr.conf:2: parameter "status_port" is not available in this version',
     ]);
   });
 });

@@ -117,10 +117,14 @@ export class ScriptedSqlServer {
     );
   }
 
-  static async start(port: number, behaviour: ServerBehaviour = 'serves'): Promise<ScriptedSqlServer> {
+  static async start(
+    port: number,
+    behaviour: ServerBehaviour = 'serves',
+    host = '127.0.0.1',
+  ): Promise<ScriptedSqlServer> {
     const server = new ScriptedSqlServer(port, behaviour);
     await new Promise<void>((resolve, reject) => {
-      server.#server.once('error', reject).listen({ port, host: '127.0.0.1' }, resolve);
+      server.#server.once('error', reject).listen({ port, host }, resolve);
     });
     return server;
   }

@@ -68,6 +68,28 @@ export function chooseInstances(view: ClusterView, input: ChoiceInput): readonly
   return keyed.map(({ member }) => member);
 }
 
+/** All that a new connection may go to: the best that fit, equally good; each is chosen by chance elsewhere. */
+export function bestInstances(
+  view: ClusterView,
+  target: TargetSessionAttrs,
+  maxLagBytes: number,
+): readonly Member[] {
+  const input: ChoiceInput = {
+    target,
+    maxLagBytes,
+    prefer: [],
+    exclude: [],
+    loadBalance: 'random',
+    sessionsOf: () => 0,
+    random: () => 0,
+    turn: 0,
+  };
+  const rankOf = (member: Member): string =>
+    `${tier(member, view, input)} ${hasAttribute(member.bits, 'stale')}`;
+  const [first, ...others] = chooseInstances(view, input);
+  return first === undefined ? [] : [first, ...others.filter((one) => rankOf(one) === rankOf(first))];
+}
+
 function balance(member: Member, index: number, count: number, input: ChoiceInput): number {
   switch (input.loadBalance) {
     case 'random':

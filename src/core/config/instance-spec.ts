@@ -88,11 +88,14 @@ export const LISTENER_PARAMETERS = {
     of: (listener) => listener.target,
   },
   listener_mode: {
-    type: oneOf(['auto', 'redirect', 'gateway'], { later: ['redirect'] }),
+    type: oneOf(['auto', 'redirect', 'gateway']),
     default: 'auto',
     ...CONSTANT,
     section: SECTIONS.applications,
-    doc: 'How a connection to listener_portN is served: conmgr forwards its bytes (gateway), or the best way that this version has (auto).',
+    doc:
+      'How a connection to listener_portN is served: the kernel leads it straight to the server (redirect), conmgr ' +
+      'forwards its bytes (gateway), or the kernel where the service conmgr-helper runs and can do it (auto). What ' +
+      'the kernel does not redirect is forwarded in every mode.',
     of: (listener) => listener.mode,
   },
 } satisfies ParameterTable<ListenerConfig>;

@@ -80,11 +80,11 @@ export const CONMGR_PARAMETERS = {
   guard: {
     type: boolean(),
     default: 'off',
-    ...LATER_CONSTANT,
+    ...CONSTANT,
     section: SECTIONS.applications,
     doc:
       'Whether local TCP connections to a lost instance are ended in the kernel, for applications that ' +
-      'connect to it directly.',
+      'connect to it directly. Needs the service conmgr-helper.',
     of: (config) => config.guard,
   },
   status_port: {

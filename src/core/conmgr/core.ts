@@ -20,6 +20,7 @@ import { SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
 import { type Instance, linkSettings, roleOf } from './instance.js';
 import { InstanceSet } from './instance-set.js';
+import { type KernelWishes, kernelWishes } from './kernel-wishes.js';
 import { Outbox } from './outbox.js';
 import type { Attachment, SessionTable } from './sessions.js';
 
@@ -236,6 +237,14 @@ export class ConmgrCore {
   /** Where an application that asked for `target` would be sent now. */
   resolve(target: Ask['target']): readonly Candidate[] {
     return this.#desk.candidates({ ...NO_WISHES, target });
+  }
+
+  /** What the kernel is to do from now on. */
+  kernelWishes(): KernelWishes {
+    return kernelWishes(this.config, this.#set.all, this.view, {
+      accepting: !this.stopping,
+      isSettled: (number) => this.#set.isConflictSettled(number),
+    });
   }
 
   /** What is known of every instance, for DETAIL. */

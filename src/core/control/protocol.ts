@@ -85,6 +85,33 @@ export interface StatusReport {
   readonly descriptors: { readonly limit: number; readonly open: number };
   readonly instances: readonly InstanceStatus[];
   readonly applications: readonly ApplicationStatus[];
+  /** Absent where nothing is wanted of the kernel: guard is off, and no listener may redirect. */
+  readonly kernel?: KernelStatus;
+}
+
+/** What conmgr does through the kernel, by way of conmgr-helper. */
+export interface KernelStatus {
+  /** Why the helper cannot be reached; '' = it is there. */
+  readonly helper: string;
+  /** Whether direct connections to a lost instance are ended. */
+  readonly guard: {
+    readonly wanted: boolean;
+    /** Why not, although it is wanted; '' otherwise. */
+    readonly problem: string;
+  };
+  /** Connections of this host to each instance, whoever made them; empty when nobody could count. */
+  readonly connections: readonly { readonly instance: number; readonly count: number }[];
+  readonly listeners: readonly {
+    readonly port: number;
+    readonly target: TargetSessionAttrs;
+    readonly via: 'redirect' | 'gateway';
+    /** Why not by redirect; '' with it. */
+    readonly reason: string;
+    /** Where the kernel leads to now. */
+    readonly instances: readonly number[];
+    /** Connections that the kernel led to a server and that stand; null when nobody could count. */
+    readonly connections: number | null;
+  }[];
 }
 
 export interface InstanceStatus {

@@ -3,6 +3,9 @@ import { readRequestLine } from '../control/protocol.js';
 import { formatTarget, isPort, parseTarget, type Target } from './target.js';
 import type { Permission } from './target-list.js';
 
+/** Where the unit of the helper makes its socket. */
+export const HELPER_SOCKET = '/run/conmgr-helper/socket';
+
 /** A longer line ends its connection. */
 export const MOST_REQUEST_BYTES = 8 * 1024;
 /** Instances of one request. */
@@ -17,7 +20,7 @@ export type HelperRequest =
   | { readonly do: 'kill'; readonly target: Target; readonly spare: ReadonlySet<number> }
   | { readonly do: 'sweep'; readonly target: Target; readonly on: true; readonly spare: ReadonlySet<number> }
   | { readonly do: 'sweep'; readonly target: Target; readonly on: false }
-  | { readonly do: 'count'; readonly targets: readonly Target[] }
+  | { readonly do: 'count'; readonly targets: readonly Target[]; readonly listeners: readonly number[] }
   | { readonly do: 'route'; readonly listener: number; readonly targets: readonly Target[] }
   | { readonly do: 'evict'; readonly listener: number; readonly target: Target }
   | { readonly do: 'clear' };
@@ -66,7 +69,11 @@ function requestOf(fields: Fields): HelperRequest {
       throw new WrongField('on must be true or false');
     }
     case 'count':
-      return { do: 'count', targets: manyOf(fields, 'targets', MOST_TARGETS, targetOf) };
+      return {
+        do: 'count',
+        targets: manyOf(fields, 'targets', MOST_TARGETS, targetOf),
+        listeners: manyOf(fields, 'listeners', MOST_TARGETS, portOf),
+      };
     case 'route':
       return {
         do: 'route',
@@ -114,7 +121,6 @@ export function refusedOf(request: HelperRequest, permission: Permission): strin
     case 'sweep':
       return targets([request.target]);
     case 'count':
-      return targets(request.targets);
     case 'probe':
       return [...targets(request.targets), ...listeners(request.listeners, permission)];
     case 'route':

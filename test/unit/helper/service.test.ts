@@ -148,7 +148,7 @@ describe('the helper, asked by conmgr', () => {
     kernel.connect({ to: '2001:db8::1', port: 27500 });
     kernel.connect({ to: '2001:db8::1', port: 27500, state: TCP_STATE.SYN_SENT });
     const answer = ask({ do: 'count', targets: [['2001:db8::1', 27500]] });
-    assert.deepEqual(answer, { ok: true, counts: [1] });
+    assert.deepEqual(answer, { ok: true, counts: [1], came: [] });
   });
 
   it('says in a probe what is possible and what would be refused', () => {
