@@ -18,6 +18,8 @@ const SYSTEM_ONLY = new Set([
   'ProtectKernelLogs',
   'ProtectKernelModules',
   'ProtectHostname',
+  // A user's manager mounts nothing.
+  'RequiresMountsFor',
   'PartOf',
   'Wants',
   'After',

@@ -1,11 +1,12 @@
 /** `cm_ctl init`: a new directory with a commented conmgr.conf. */
-import { chmod, mkdir, open, readdir } from 'node:fs/promises';
+import { chmod, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sampleConfig } from '../core/config/render.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { CONFIG_FILE } from '../io/conmgr-directory.js';
+import { makeDirectories } from '../io/make-directories.js';
 import { errorText } from '../io/native.js';
 import type { Call } from './call.js';
 import { refuseRoot } from './root.js';
@@ -27,7 +28,7 @@ export async function runInit({ directory, world }: Call): Promise<ExitStatus> {
 /** Makes it, with what is missing above it, or takes one that is empty; only its owner may enter it then. */
 async function makeDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectories(directory);
     if ((await readdir(directory)).length === 0) {
       await chmod(directory, 0o700);
       return;

@@ -15,6 +15,7 @@ import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { conmgrUnitsOf, escapeUnitPath, isPrivateToServices } from '../core/unit-name.js';
 import { CONFIG_FILE } from '../io/conmgr-directory.js';
+import { makeDirectories } from '../io/make-directories.js';
 import { linksTo } from '../io/unit-links.js';
 import { type Account, lookUpUser } from '../io/user-lookup.js';
 import type { Call } from './call.js';
@@ -171,7 +172,7 @@ async function newDirectory(call: Call, registry: Registry, place: string): Prom
  */
 export async function makeDirectoryFor(directory: string, { uid, gid }: Account): Promise<void> {
   await attempt('create', directory, async () => {
-    await mkdir(dirname(directory), { recursive: true, mode: 0o755 });
+    await makeDirectories(dirname(directory), 0o755);
     await mkdir(directory, { mode: 0o700 });
     const folder = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {

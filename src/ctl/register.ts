@@ -1,5 +1,5 @@
 /** `cm_ctl register`: an instance starts with the host, by a unit of systemd that has what it needs. */
-import { mkdir, symlink } from 'node:fs/promises';
+import { symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conmgrDescriptors, type DescriptorNeed } from '../core/config/descriptors.js';
 import { sampleConfig } from '../core/config/render.js';
@@ -8,6 +8,7 @@ import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { CONFIG_FILE, readConfigFile } from '../io/conmgr-directory.js';
 import { conmgrOf } from '../io/conmgr-process.js';
+import { makeDirectories } from '../io/make-directories.js';
 import type { Call } from './call.js';
 import { readConfiguration } from './configuration.js';
 import {
@@ -87,7 +88,7 @@ async function setUp(registry: Registry, registrant: Registrant): Promise<string
   }
   if (missingLink !== undefined) {
     await attempt('create', missingLink, async () => {
-      await mkdir(dirname(missingLink), { recursive: true, mode: 0o755 });
+      await makeDirectories(dirname(missingLink), 0o755);
       await symlink(directory, missingLink);
     });
     done.push(`linked ${missingLink} to ${directory}`);

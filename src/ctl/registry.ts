@@ -3,13 +3,14 @@
  * (docs/decisions/0021-cm_ctl-and-systemd.md), and what is set up there for one unit.
  */
 import { constants, existsSync } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DROP_INS, type DropInName, isOwnDropIn } from '../core/ctl/drop-in.js';
 import { unmaskCommand } from '../core/ctl/unit-words.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { namesIn, readUnitFile, removeUnitFile, writeUnitFile } from '../io/drop-in-files.js';
+import { makeDirectories } from '../io/make-directories.js';
 import { errorText } from '../io/native.js';
 import { type ManagerScope, Systemctl, SystemctlError, systemdRuns } from '../io/systemctl.js';
 import { homeOfUser, namedDirectories } from '../io/unit-directory.js';
@@ -131,7 +132,7 @@ export class Registry {
     if (states.every(({ enabled }) => enabled)) return '';
     if (this.scope === 'user') {
       const { units } = this.places;
-      await attempt('create', units, () => mkdir(units, { recursive: true }));
+      await attempt('create', units, () => makeDirectories(units));
     }
     await told('enable', () => this.systemctl.act('enable', wanted));
     return `enabled ${unit}`;

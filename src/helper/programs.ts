@@ -70,6 +70,7 @@ function cgroupOf(option: string): string | undefined {
 }
 
 const CURES: Readonly<Record<string, string>> = {
+  ENOENT: 'The file system of pins must be there: mount -t bpf bpf /sys/fs/bpf',
   EPERM:
     'It must be started by root of the host, and no program may be attached to the control group without "multi": bpftool cgroup tree',
   EACCES: 'The verifier of this kernel refuses the programs: Linux 5.10 or later takes them.',

@@ -52,13 +52,23 @@ export async function untilGone(process: ProcessIdentity, signal?: AbortSignal):
   return true;
 }
 
-/** The process as a conmgr, undefined when it is none. */
+/**
+ * Whether /proc/PID/status is of a process in a PID namespace of its own: then it has a number there, too (proc(5),
+ * NSpid). A container is a host for itself: its directories, users and units are not those of this one.
+ */
+export function isInContainer(status: string): boolean {
+  const [, numbers = ''] = /^NSpid:[ \t]*(.*)$/m.exec(status) ?? [];
+  return /\d\s+\d/.test(numbers);
+}
+
+/** The process as a conmgr of this host, undefined when it is none. */
 export async function lookAtConmgr(pid: number): Promise<ConmgrProcess | undefined> {
   const place = `/proc/${pid}`;
   try {
     const words = (await readFile(`${place}/cmdline`, 'utf8')).replace(/\0$/, '').split('\0');
     const args = conmgrArguments(words);
     if (args === undefined || identifyProcess(pid) === undefined) return undefined;
+    if (isInContainer(await readFile(`${place}/status`, 'utf8'))) return undefined;
     const [{ uid }, cgroup] = await Promise.all([
       stat(place),
       readFile(`${place}/cgroup`, 'utf8').catch(() => ''),

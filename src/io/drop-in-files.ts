@@ -1,6 +1,7 @@
 /** Files below the directories of unit files: written whole or not at all, and removed with the directory they leave empty. */
-import { mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectories } from './make-directories.js';
 
 /** Everybody may read what a unit is told. */
 const DIRECTORY_MODE = 0o755;
@@ -19,7 +20,7 @@ export async function readUnitFile(path: string): Promise<string | undefined> {
 /** Writes or replaces it, so that systemd never reads a half of it, and not before it is on the disk. */
 export async function writeUnitFile(path: string, text: string): Promise<void> {
   const folder = dirname(path);
-  const made = await mkdir(folder, { recursive: true, mode: DIRECTORY_MODE });
+  const made = await makeDirectories(folder, DIRECTORY_MODE);
   // A strict umask would hide from everybody why the unit is as it is.
   if (made !== undefined) await withHandle(folder, 'r', (handle) => handle.chmod(DIRECTORY_MODE));
   // systemd reads only names that end in .conf.

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { errorText } from './native.js';
+import { unitOfProcess } from './systemd-job.js';
 
 /** RLIMIT_NOFILE of a process (getrlimit(2)); Infinity = unlimited. */
 export interface DescriptorLimit {
@@ -46,6 +47,28 @@ export function descriptorLimit(source: LimitSource = {}): DescriptorLimit {
   }
   const figure = (word: string): number => (word === 'unlimited' ? Number.POSITIVE_INFINITY : Number(word));
   return { soft: figure(soft), hard: figure(hard) };
+}
+
+/**
+ * What Node.js (about 20), the log, the control socket, listeners and programs that are asked take for a moment at most.
+ * With less a daemon would fail somewhere on its way, each time for another reason.
+ */
+const LEAST_DESCRIPTORS = 48;
+
+/** Throws MessageError (descriptorsBelowLeast) when this process may not even open what every daemon does. */
+export function assertDescriptors(limit = softLimitIfKnown()): void {
+  if (limit >= LEAST_DESCRIPTORS) return;
+  const unit = unitOfProcess('NAME.service');
+  throw new MessageError(PROCESS_MESSAGES.descriptorsBelowLeast, { limit, least: LEAST_DESCRIPTORS, unit });
+}
+
+/** Without an answer of /proc nothing is said here: what needs the figure will say so. */
+function softLimitIfKnown(): number {
+  try {
+    return descriptorLimit().soft;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** How many descriptors a process has open. Costs about 1 us for each, so ask now and then, not per connection.

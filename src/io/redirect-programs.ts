@@ -54,7 +54,9 @@ export function loadRedirect(native: Native, options: LoadOptions): void {
   unloadRedirect(native, options);
   const open: number[] = [];
   try {
-    mkdirSync(options.pins, { recursive: true });
+    // Not with what is above it: without the file system of pins there is no place for them, and Node.js would try for
+    // ever to make one in /sys.
+    if (!existsSync(options.pins)) mkdirSync(options.pins);
     const pin = (fd: number, name: string): void => {
       const path = join(options.pins, name);
       bpf.pin(fd, path);

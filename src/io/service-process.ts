@@ -5,6 +5,7 @@
 import { fill, type MessageSpec } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { backgroundClock } from './clock.js';
+import { assertDescriptors } from './limits.js';
 import { INITIAL_LOG_CONFIG, Logger } from './log/logger.js';
 import { createNotifier, type Notifier } from './notify.js';
 
@@ -95,6 +96,7 @@ export async function runService({
     service = started;
   };
   try {
+    assertDescriptors();
     await start({ log, notifier, atEnd: (undo) => void undos.push(undo), running, end });
   } catch (error) {
     fatal(error);

@@ -1,8 +1,10 @@
 /** The directory that the instance name of a systemd unit stands for. */
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
+import { parseConfig } from '../core/config/parse.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
@@ -73,7 +75,11 @@ function visible(meaning: UnitMeaning): string {
   return directory;
 }
 
-/** Asks the server program, which knows every include and quoting rule and where the default is. */
+/**
+ * Asks the server program, which knows every include and quoting rule and where the default is. Where it refuses the
+ * file, whose mistake may have nothing to do with the directory, the line in the file has to do: an instance that was
+ * started before the mistake was made is to keep its watchdog.
+ */
 async function clusterDirectory(
   { version, cluster }: Extract<UnitMeaning, { kind: 'cluster' }>,
   places: ClusterPlaces,
@@ -88,13 +94,24 @@ async function clusterDirectory(
     });
     return stdout.replace(/\n$/, '');
   } catch (error) {
-    const { stderr = '', message } = error as Error & { stderr?: string };
+    const { stderr = '', message, code } = error as Error & { stderr?: string; code?: unknown };
+    const written = typeof code === 'number' ? await writtenDirectory(configuration) : undefined;
+    if (written !== undefined) return written;
     const said = stderr.trim().split('\n')[0] ?? '';
-    const reason = said === '' ? message : said.replace(/^\S+: /, '').replace(/^.*?FATAL:\s*/, '');
+    const reason = said === '' ? message : said.replace(/^\S+: /, '').replace(/^.*?\b(?:LOG|FATAL):\s*/, '');
     throw new MessageError(
       WATCHDOG_MESSAGES.clusterUnknown,
       { version, cluster, reason, configuration },
       { cause: error },
     );
   }
+}
+
+/** What the last line about it in the cluster's own file says, if that is a full path. */
+async function writtenDirectory(configuration: string): Promise<string | undefined> {
+  const text = await readFile(join(configuration, 'postgresql.conf'), 'utf8').catch(() => '');
+  const { value } = parseConfig(text)
+    .entries.filter(({ name }) => name === 'data_directory')
+    .at(-1) ?? { value: '' };
+  return isAbsolute(value) ? value : undefined;
 }

@@ -123,6 +123,28 @@ describe('the data directory of a watchdog unit', () => {
     });
   });
 
+  it('is what stands in its file when the server program refuses that for a mistake', async () => {
+    const major = String(await usualMajor());
+    const { bin } = await postgresBinaries(Number(major));
+    const configuration = temporaryDirectory();
+    const programs = temporaryDirectory();
+    mkdirSync(join(programs, major));
+    symlinkSync(bin, join(programs, major, 'bin'));
+    const cluster = join(configuration, major, 'main');
+    mkdirSync(cluster, { recursive: true });
+    const file = join(cluster, 'postgresql.conf');
+    writeFileSync(file, "data_directory = '/srv/it''s here' # moved\nlisten_addresses = 10.0.0.1\n");
+    const found = (): Promise<string> =>
+      watchdogDirectory(unit(`${major}-main`), { configuration, programs });
+    assert.equal(await found(), "/srv/it's here");
+    writeFileSync(file, 'listen_addresses = 10.0.0.1\n');
+    await assert.rejects(found, (error) => {
+      assert.equal(codeOf(error), 'CM2057');
+      assert.match((error as Error).message, /cluster \d+\/main: syntax error in file "/);
+      return true;
+    });
+  });
+
   it('ends the watchdog with 78 when the cluster does not exist', async () => {
     const { code, stderr } = await runProgram('conmgr-watchdog', ['--unit', '1-main']);
     assert.equal(code, 78);

@@ -181,4 +181,14 @@ export const PROCESS_MESSAGES = {
     cure: 'Move the directory out of /tmp and /var/tmp and start the unit that is named after its new place.',
     exit: 78,
   },
+  descriptorsBelowLeast: {
+    code: 'CM1118',
+    level: 'FATAL',
+    text: 'limit of {limit} open files is too low: at least {least} are needed',
+    detail: 'The program itself takes up to {least}, before any connection.',
+    hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE=20000"; without systemd: ulimit -n 20000.',
+    cause: 'RLIMIT_NOFILE of the process does not even allow what the program has open by itself.',
+    cure: 'Raise LimitNOFILE= in a drop-in of the unit, or take the line out: the units have 20000.',
+    exit: 78,
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -8,6 +8,7 @@ import { after, describe, it } from 'node:test';
 import {
   conmgrOf,
   identifyProcess,
+  isInContainer,
   listConmgrs,
   lookAtConmgr,
   untilGone,
@@ -72,6 +73,16 @@ describe('lookAtConmgr', () => {
       pids.map((pid) => listed.get(pid)),
       ['/x', '/y'],
     );
+  });
+});
+
+describe('isInContainer', () => {
+  it('knows a process of a container by its second number', () => {
+    const status = (numbers: string): string => `Name:\tnode\nNSpid:\t${numbers}\nNSpgid:\t${numbers}\n`;
+    assert.equal(isInContainer(status('4711')), false);
+    assert.equal(isInContainer(status('4711\t17')), true);
+    assert.equal(isInContainer(status('4711\t300\t17')), true);
+    assert.equal(isInContainer('Name:\tnode\n'), false);
   });
 });
 

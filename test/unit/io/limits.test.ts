@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { MessageError } from '../../../src/core/messages/message-error.js';
-import { descriptorLimit, openDescriptors } from '../../../src/io/limits.js';
+import { assertDescriptors, descriptorLimit, openDescriptors } from '../../../src/io/limits.js';
 import { temporaryDirectory } from '../../support/tree.js';
 
 const unknown = (reason: RegExp) => (error: unknown) =>
@@ -76,5 +76,13 @@ describe('the count of open descriptors', () => {
     } finally {
       for (const child of children) child.kill();
     }
+  });
+});
+
+describe('assertDescriptors', () => {
+  it('refuses a limit that the program itself would reach, with the figure', () => {
+    assert.doesNotThrow(() => assertDescriptors());
+    assert.doesNotThrow(() => assertDescriptors(48));
+    assert.throws(() => assertDescriptors(47), /limit of 47 open files is too low: at least 48 are needed/);
   });
 });
