@@ -1,8 +1,8 @@
 /** Puts the one text that removes the traces of instances into the scripts of both formats. */
 
 /**
- * Replaces each line `@TRACES TEMPLATE@` by `traces`, with TEMPLATE (`conmgr@`) for its `@TEMPLATE@`, indented as
- * that line is.
+ * Replaces each line `@TRACES TEMPLATE@` by `traces`, with TEMPLATE (`conmgr@`, or the name of a unit without
+ * `.service`) for its `@TEMPLATE@`, indented as that line is.
  * @throws Error where there is no such line.
  */
 export function withTraces(script: string, traces: string): string {

@@ -5,6 +5,13 @@ import { type Disk, difference, diskOf } from './harness/disk.js';
 import { Host } from './harness/host.js';
 import { suites } from './harness/images.js';
 import { Instance, QUICK } from './harness/instance.js';
+import {
+  HELPER_UNIT,
+  OWN_DROP_IN,
+  programsAreLoaded,
+  REDIRECT_UNIT,
+  switchOnHelper,
+} from './harness/kernel-helper.js';
 import { BOTH, bringPackages, changesOf, packageFiles, type Revision } from './harness/packages.js';
 
 const toItself = { ...QUICK, backend_host0: '127.0.0.1', backend_port0: 5432 };
@@ -90,7 +97,7 @@ for (const suite of suites()) {
     const unitsOfInstances = (): Promise<string> =>
       host.output("systemctl list-units --all --no-legend --plain 'conmgr@*' 'conmgr-watchdog@*'");
     const idle = ['conmgr@off.service'];
-    const running = (): string[] => [app1.unit, cluster.watchdogUnit];
+    const running = (): string[] => [app1.unit, cluster.watchdogUnit, HELPER_UNIT];
     const upgrade = async (...args: string[]): Promise<void> =>
       rpm.run('--upgrade', ...args, ...(await rpm.files(2)));
 
@@ -101,6 +108,8 @@ for (const suite of suites()) {
       assert.equal(await unitsOfInstances(), '');
       assert.equal(await host.output(['stat', '-c', '%U:%G %a', '/var/lib/conmgr']), 'conmgr:conmgr 755');
       assert.match(await host.output('journalctl --list-catalog'), /conmgr/);
+      assert.equal(await stateOf(HELPER_UNIT), 'inactive');
+      assert.match((await host.run(['systemctl', 'is-enabled', HELPER_UNIT])).stdout, /^disabled$/m);
     });
 
     it('leaves nothing when it is erased unused', async () => {
@@ -118,6 +127,7 @@ for (const suite of suites()) {
       await app1.untilResolved('read-write', '127.0.0.1');
       const [line] = await host.journal(`--unit=${app1.unit}`, '--grep=^starting conmgr');
       assert.equal(line?.['_TRANSPORT'], 'journal', 'only native calls reach the journal');
+      await switchOnHelper(host);
     });
 
     it('is as it was packaged', async () => {
@@ -126,8 +136,9 @@ for (const suite of suites()) {
 
     it('restarts what runs at an upgrade, once, in one job, and nothing else', async () => {
       const before = await host.output('md5sum /var/lib/conmgr/*/conmgr.conf');
-      const changes = await changesOf(host, [...running(), ...idle], () => upgrade());
-      assert.deepEqual(changes, { restarted: running(), untouched: [], idle, other: [] });
+      const changes = await changesOf(host, [...running(), REDIRECT_UNIT, ...idle], () => upgrade());
+      assert.deepEqual(changes, { restarted: running(), untouched: [REDIRECT_UNIT], idle, other: [] });
+      assert.equal(await programsAreLoaded(host), true);
       assert.equal(await host.output('md5sum /var/lib/conmgr/*/conmgr.conf'), before);
       assert.match(
         await host.output('rpm --query conmgr conmgr-watchdog'),
@@ -141,14 +152,14 @@ for (const suite of suites()) {
     });
 
     it('starts nothing at a downgrade when the administrator has stopped everything', async () => {
-      await host.output("systemctl stop conmgr.target 'conmgr@*' 'conmgr-watchdog@*'");
+      await host.output("systemctl stop conmgr.target 'conmgr@*' 'conmgr-watchdog@*' conmgr-helper");
       const units = ['conmgr.target', ...running(), ...idle];
       const changes = await changesOf(host, units, async () =>
         rpm.run('--upgrade', '--oldpackage', ...(await rpm.files(1))),
       );
       assert.deepEqual(changes, { restarted: [], untouched: [], idle: units, other: [] });
       await host.output(['systemctl', 'disable', ...idle]);
-      await host.output(['systemctl', 'start', 'conmgr.target']);
+      await host.output(['systemctl', 'start', 'conmgr.target', HELPER_UNIT]);
       assert.equal(await stateOf(app1.unit), 'active');
     });
 
@@ -162,9 +173,11 @@ for (const suite of suites()) {
       await host.write('/etc/systemd/system/conmgr@app1.service.d/own.conf', '[Service]\nNice=1\n');
       await rpm.run('--erase', ...BOTH);
       assert.equal(await unitsOfInstances(), '');
-      assert.equal((await host.run(['pgrep', '-u', 'conmgr'])).status, 1);
+      assert.equal((await host.run(['pgrep', '-u', 'conmgr,conmgr-helper'])).status, 1);
+      assert.equal(await programsAreLoaded(host), false);
       const ofUsers = [/^\/home\/shop(\/|$)/, /^\/etc\/sub[ug]id-?$/, /^\/var\/(mail|spool\/mail)\/shop$/];
       assert.deepEqual(difference(stock, await diskOf(host), [...NOT_OURS, ...ofUsers]), [
+        ...OWN_DROP_IN,
         '+ /etc/systemd/system/conmgr@app1.service.d',
         '+ /etc/systemd/system/conmgr@app1.service.d/own.conf',
         '+ /var/lib/conmgr',
@@ -179,6 +192,7 @@ for (const suite of suites()) {
     it('begins anew after an erasure', async () => {
       await rpm.run('--install', ...(await rpm.files(2)));
       assert.equal(await stateOf('conmgr.target'), 'active');
+      assert.equal(await stateOf(HELPER_UNIT), 'inactive');
       assert.equal(await unitsOfInstances(), '');
       assert.match(await host.read(`${app1.directory}/conmgr.conf`), /backend_host0/);
     });

@@ -13,6 +13,23 @@ find /etc -type f -exec sha256sum {} + | sed -E 's/^([0-9a-f]+)  (.*)/\\2\\t\\1/
 find /run -path /run/user -prune -o -name '*conmgr*' -printf '%p\\t%y\\n'
 `;
 
+/** What the purge of a .deb may leave or change, although nobody's data are in it. */
+export const AFTER_PURGE: readonly RegExp[] = [
+  // The account stays: its number must not be given to somebody else.
+  /^\/etc\/(passwd|group|shadow|gshadow)-?$/,
+  // What package managers know of packages, and keep of their files.
+  /^\/var\/lib\/(dpkg|apt)\//,
+  /^\/var\/cache\/(apt|debconf|ldconfig|man)(\/|$)/,
+  /^\/var\/log\//,
+  // Made anew of what lies in /usr/lib/systemd/catalog, whenever a package is installed or removed there.
+  /^\/var\/lib\/systemd\/catalog\/database$/,
+  // postgresql-common does this when anything comes or goes below /usr/share/postgresql.
+  /^\/var\/cache\/postgresql\/dicts(\/|$)/,
+  // What a cluster that runs does to its files, and systemd to its own.
+  /^\/var\/lib\/postgresql\/\d+\/main\/(?!.*watchdog)/,
+  /^\/var\/lib\/systemd\/(timers|linger|random-seed|timesync)/,
+];
+
 /** Everything there is. */
 export async function diskOf(host: Host): Promise<Disk> {
   const disk = new Map<string, string>();

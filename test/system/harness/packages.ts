@@ -1,6 +1,5 @@
 /** The packages of the run on a host, and what units did while they were installed. */
 import type { Host } from './host.js';
-import type { JournalEntry } from './journal.js';
 
 /** Revision 2 is an upgrade of revision 1. */
 export type Revision = 1 | 2;
@@ -47,16 +46,47 @@ export async function installDebs(host: Host, revision: Revision, names = BOTH):
   await noQuestions(host, ['apt-get', 'install', ...options, ...files]);
 }
 
-/** What systemd has written about a unit: that it was started, that it was stopped. Oldest first. */
-export async function lifeOf(host: Host, unit: string): Promise<{ started: string[]; stopped: string[] }> {
+/** A unit at one moment, with what systemd has written about its life until then, oldest first. */
+interface Moment {
+  readonly unit: string;
+  readonly state: string;
+  readonly pid: string;
+  /** Of its present or last life. */
+  readonly invocation: string;
+  /** The invocation of each start. */
+  readonly started: readonly string[];
+  /** The type of the job of each stop. */
+  readonly stopped: readonly string[];
+}
+
+const PROPERTIES = ['Id', 'ActiveState', 'MainPID', 'InvocationID'];
+
+async function momentOf(host: Host, units: readonly string[]): Promise<Moment[]> {
+  const shown = await host.output(['systemctl', 'show', `--property=${PROPERTIES.join()}`, ...units]);
+  const blocks = shown.split('\n\n').map((block) => new Map(block.split('\n').map(pair)));
   // What is on its way is written first.
   await host.output(['journalctl', '--sync']);
-  const entries = await host.journal(`UNIT=${unit}`, `MESSAGE_ID=${STARTED}`, `MESSAGE_ID=${STOPPED}`);
-  const of = (id: string, field: string): string[] =>
-    entries
-      .filter(({ MESSAGE_ID }: JournalEntry) => MESSAGE_ID === id)
-      .map((entry) => entry[field] ?? `no ${field}`);
-  return { started: of(STARTED, 'INVOCATION_ID'), stopped: of(STOPPED, 'JOB_TYPE') };
+  const entries = await host.journal(`MESSAGE_ID=${STARTED}`, `MESSAGE_ID=${STOPPED}`);
+  return units.map((unit) => {
+    const block = blocks.find((one) => one.get('Id') === unit);
+    const of = (id: string, field: string): string[] =>
+      entries
+        .filter(({ MESSAGE_ID, UNIT }) => MESSAGE_ID === id && UNIT === unit)
+        .map((entry) => entry[field] ?? `no ${field}`);
+    return {
+      unit,
+      state: block?.get('ActiveState') ?? 'unknown',
+      pid: block?.get('MainPID') ?? '',
+      invocation: block?.get('InvocationID') ?? '',
+      started: of(STARTED, 'INVOCATION_ID'),
+      stopped: of(STOPPED, 'JOB_TYPE'),
+    };
+  });
+}
+
+function pair(line: string): [string, string] {
+  const at = line.indexOf('=');
+  return [line.slice(0, at), line.slice(at + 1)];
 }
 
 /** Units by what became of them while something ran. */
@@ -71,39 +101,36 @@ export interface Changes {
   readonly other: object[];
 }
 
-/** Runs `action` and says what it did to each of the units. */
+/**
+ * Runs `action` and says what it did to each of the units.
+ * @param units their full names
+ */
 export async function changesOf(
   host: Host,
   units: readonly string[],
   action: () => Promise<unknown>,
 ): Promise<Changes> {
-  const look = () =>
-    Promise.all(
-      units.map(async (unit) => {
-        const { ActiveState = '', InvocationID = '', MainPID = '' } = await host.unit(unit);
-        return { unit, ActiveState, InvocationID, MainPID, ...(await lifeOf(host, unit)) };
-      }),
-    );
-  const before = await look();
+  const before = await momentOf(host, units);
   await action();
-  const after = await look();
+  const after = await momentOf(host, units);
   const changes: Changes = { restarted: [], untouched: [], idle: [], other: [] };
-  before.forEach((was, index) => {
+  for (const [index, was] of before.entries()) {
     const is = after[index]!;
-    const started = is.started.slice(was.started.length);
-    const stopped = is.stopped.slice(was.stopped.length);
-    const same = is.InvocationID === was.InvocationID && started.length + stopped.length === 0;
-    const both = (state: string): boolean => was.ActiveState === state && is.ActiveState === state;
-    if (same && both('active') && is.MainPID === was.MainPID) changes.untouched.push(was.unit);
-    else if (same && (both('inactive') || both('failed'))) changes.idle.push(was.unit);
-    else if (
-      both('active') &&
-      stopped.join() === 'restart' &&
-      started.join() === is.InvocationID &&
-      is.MainPID !== was.MainPID
-    ) {
-      changes.restarted.push(was.unit);
-    } else changes.other.push({ ...was, after: is });
-  });
+    const kind = changeOf(was, is);
+    if (kind === 'other') changes.other.push({ was, is });
+    else changes[kind].push(was.unit);
+  }
   return changes;
+}
+
+function changeOf(was: Moment, is: Moment): keyof Changes {
+  const started = is.started.slice(was.started.length);
+  const stopped = is.stopped.slice(was.stopped.length);
+  const both = (state: string): boolean => was.state === state && is.state === state;
+  if (was.invocation === is.invocation && started.length + stopped.length === 0) {
+    if (both('active') && is.pid === was.pid) return 'untouched';
+    return both('inactive') || both('failed') ? 'idle' : 'other';
+  }
+  const once = stopped.join() === 'restart' && started.join() === is.invocation;
+  return both('active') && once && is.pid !== was.pid ? 'restarted' : 'other';
 }
