@@ -16,7 +16,7 @@ import type { Candidate } from '../core/protocol/first-phase.js';
 import { type ErrorFields, type FirstPacket, readFirstPacket } from '../core/protocol/startup.js';
 import type { AppConnection, Successor } from './app-connection.js';
 import type { Gateway } from './gateway.js';
-import { connectServer, resetSocket } from './gateway-server.js';
+import { connectServer, forward, resetSocket } from './gateway-server.js';
 
 /** What an application may send before a server serves it; more is left in the kernel. */
 const MAX_HELD_BYTES = 64 * 1024;
@@ -104,9 +104,7 @@ export class ForwardedConnection implements Successor {
         if (this.#server === server) this.#send();
       },
       received: (bytes) => this.#server === server && this.#fromServer(bytes),
-      drained: () => {
-        if (this.#server === server) this.#socket.resume();
-      },
+      drained: () => this.#serverDrained(server),
       ended: () => {
         if (this.#server === server) this.#serverEnded();
       },
@@ -273,8 +271,8 @@ export class ForwardedConnection implements Successor {
     if (plain) this.#keys = new BackendKeyReader();
     this.#gateway.opened(this, place, server);
     if (this.#isOver()) return;
+    this.#socket.resume();
     if (held.length > 0) this.#toServer(held);
-    else this.#socket.resume();
     this.#toApplication(answer);
   }
 
@@ -286,8 +284,7 @@ export class ForwardedConnection implements Successor {
       this.reset();
       return;
     }
-    server.write(chunk);
-    if (server.writableLength > 0) this.#socket.pause();
+    if (!forward(server, chunk, () => this.#serverDrained(server))) this.#socket.pause();
   }
 
   #toApplication(bytes: Buffer): boolean {
@@ -295,14 +292,17 @@ export class ForwardedConnection implements Successor {
     if (this.#keys !== undefined) this.#readKey(this.#keys, bytes);
     const copy = Buffer.allocUnsafe(bytes.length);
     bytes.copy(copy);
-    this.#socket.write(copy);
-    return this.#socket.writableLength === 0;
+    return forward(this.#socket, copy, () => this.drained());
   }
 
   #readKey(reader: BackendKeyReader, bytes: Buffer): void {
     reader.take(bytes);
     if (reader.key !== undefined) this.#gateway.learnKey(this.id, reader.key);
     if (reader.done) this.#keys = undefined;
+  }
+
+  #serverDrained(server: Socket): void {
+    if (this.#server === server) this.#socket.resume();
   }
 
   #serverEnded(): void {

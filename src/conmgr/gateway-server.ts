@@ -61,6 +61,23 @@ export function connectServer(
   return socket;
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Writes. False when not all of it was taken at once: then `drained` is called as soon as it has been, or the event
+ * `drain` comes, which by itself comes only where more than the high-water mark had to wait.
+ */
+export function forward(socket: net.Socket, bytes: Buffer, drained: () => void): boolean {
+  socket.write(bytes);
+  if (socket.writableLength === 0) return true;
+  if (!socket.writableNeedDrain) {
+    socket.write(NO_BYTES, (error) => {
+      if (error === undefined || error === null) drained();
+    });
+  }
+  return false;
+}
+
 /** Ends a connection so that a blocked peer returns at once: RST, not FIN. */
 export function resetSocket(socket: net.Socket): void {
   // One that is not connected has nobody to tell.

@@ -17,7 +17,7 @@ const SERVERS: Readonly<Record<Target, readonly string[]>> = {
 };
 
 for (const way of WAYS) {
-  describe(`a session by ${way.name}`, () => {
+  describe(`a session by ${way.name}`, { concurrency: 2 }, () => {
     let scene: Scene;
     before(async () => {
       scene = await Scene.start(way);
@@ -25,7 +25,7 @@ for (const way of WAYS) {
     after(() => scene?.end());
 
     for (const driver of chosenDrivers()) {
-      describe(driver.title, () => {
+      describe(driver.title, { concurrency: 1 }, () => {
         const { without, name } = driver;
         const table = `t_${name}`;
         let adapter: Adapter;
@@ -46,6 +46,21 @@ for (const way of WAYS) {
             assert.ok(servers.includes(server), `${target}: ${server}`);
           }
         });
+
+        if (without['several hosts'] === undefined && without['several ports'] === undefined) {
+          it('chooses by itself, too, among several places', async () => {
+            const places = [
+              ...scene.route(driver, 'primary').places,
+              ...scene.route(driver, 'standby').places,
+            ];
+            for (const [target, servers] of Object.entries(SERVERS) as [Target, readonly string[]][]) {
+              await adapter.connect(driver.connection({ places, target, user: 'postgres' }));
+              const server = await adapter.does('query', "select current_setting('cluster_name')");
+              const fits = servers.includes(server) || (target === 'prefer-standby' && without[target]);
+              assert.ok(fits, `${target}: ${server}`);
+            }
+          });
+        }
 
         it('runs a transaction', async () => {
           await connect('primary');

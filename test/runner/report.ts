@@ -15,6 +15,7 @@ interface FileReport {
   notRun: string[];
   /** Tests whose time is worth a look. */
   slow: string[];
+  figures: string[];
   output: string;
   /** Suites and tests that have begun and not ended, outermost first. */
   readonly open: Set<string>;
@@ -42,6 +43,9 @@ interface TestError {
 
 /** A test that takes longer is named. */
 const SLOW_MS = 15_000;
+
+/** A diagnostic of a test that begins so is printed: what it measured. */
+const FIGURE = 'figure: ';
 
 const bundles = process.argv.slice(2);
 const titles = bundles.map(title);
@@ -71,6 +75,7 @@ function reportOf(file: string): FileReport {
     failures: [],
     notRun: [],
     slow: [],
+    figures: [],
     output: '',
     open: new Set(),
   };
@@ -81,11 +86,12 @@ function reportOf(file: string): FileReport {
 /** Prints what is known of the file whose events have all been seen. */
 function close(file: string | undefined): void {
   if (file === undefined) return;
-  const { tests, durationMs, failures, notRun, slow, output } = reportOf(file);
+  const { tests, durationMs, failures, notRun, slow, figures, output } = reportOf(file);
   const mark = failures.length === 0 ? 'ok  ' : 'FAIL';
   console.log(`${mark} ${file} (${tests} tests, ${Math.round(durationMs)} ms)`);
   for (const line of notRun) console.log(`     not run: ${line}`);
   for (const line of slow) console.log(`     slow: ${line}`);
+  for (const line of figures) console.log(`     ${line}`);
   for (const failure of failures) console.log(indent(failure));
   if (failures.length > 0 && output.trim() !== '') {
     console.log(indent(`what ${file} printed:\n${output.trimEnd()}`));
@@ -166,6 +172,10 @@ for await (const event of run({ files: bundles, concurrency: Number(process.env[
     }
     case 'test:diagnostic':
       if (data.nesting === 0 && data.file === undefined) closing.push(`# ${data.message}`);
+      else if (data.message?.startsWith(FIGURE)) {
+        const file = titleOf(data);
+        if (file !== undefined) reportOf(file).figures.push(data.message.slice(FIGURE.length));
+      }
       break;
   }
 }

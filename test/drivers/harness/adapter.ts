@@ -56,6 +56,10 @@ export class Adapter {
     return new Adapter(driver, (JSON.parse(line) as Line).version ?? '', running);
   }
 
+  get pid(): number {
+    return this.running.pid;
+  }
+
   /** The value of what succeeds; an error with all that the driver told otherwise. */
   async does(verb: Verb, rest = ''): Promise<string> {
     const answer = await this.#ask(verb, rest);

@@ -16,7 +16,10 @@ export interface Connection {
   readonly target?: Target;
   readonly user: string;
   readonly password?: string;
-  readonly tls?: Tls;
+  /** Encryption with verification of the name, none, or what the driver does unasked. */
+  readonly tls?: Tls | 'off';
+  /** Default `postgres`. */
+  readonly database?: string;
   /** Further settings that the driver sends at the start, as `-c name=value`. */
   readonly options?: string;
 }
@@ -32,9 +35,19 @@ export interface Tls {
 
 const DATABASE = 'postgres';
 
+function encryption({ tls }: Connection): Tls | undefined {
+  return tls === 'off' ? undefined : tls;
+}
+
+function sslmode({ tls }: Connection): string | undefined {
+  if (tls === 'off') return 'disable';
+  return tls && 'verify-full';
+}
+
 /** `name=value` for libpq, in the order of its documentation. */
 function libpqWords(connection: Connection): [name: string, value: string][] {
-  const { places, target, user, password, tls, options } = connection;
+  const { places, target, user, password, options, database = DATABASE } = connection;
+  const tls = encryption(connection);
   const list = (value: (place: Place) => string | number): string => places.map(value).join(',');
   const words: [string, string | undefined][] = [
     ['host', list(({ host }) => host)],
@@ -45,11 +58,11 @@ function libpqWords(connection: Connection): [name: string, value: string][] {
         : undefined,
     ],
     ['port', list(({ port }) => port)],
-    ['dbname', DATABASE],
+    ['dbname', database],
     ['user', user],
     ['password', password],
     ['options', options],
-    ['sslmode', tls && 'verify-full'],
+    ['sslmode', sslmode(connection)],
     ['sslrootcert', tls?.rootCertificate],
     ['channel_binding', tls?.channelBinding ? 'require' : undefined],
     ['target_session_attrs', target],
@@ -66,11 +79,11 @@ export function libpqString(connection: Connection): string {
 
 /** For EXEC SQL CONNECT: hosts and one port for all of them, everything else behind the question mark. */
 export function ecpgString(connection: Connection): string {
-  const { places } = connection;
+  const { places, database = DATABASE } = connection;
   const others = libpqWords(connection).filter(([name]) => !['host', 'port', 'dbname'].includes(name));
   const query = others.map(([name, value]) => `${name}=${value}`).join('&');
   const hosts = places.map(({ host }) => host).join(',');
-  return `tcp:postgresql://${hosts}:${places[0]?.port}/${DATABASE}?${query}`;
+  return `tcp:postgresql://${hosts}:${places[0]?.port}/${database}?${query}`;
 }
 
 /** For SQLDriverConnect: what psqlODBC has no keyword for goes to libpq in `pqopt`. */
@@ -103,12 +116,13 @@ export const TARGET_SERVER_TYPES: Readonly<Record<Target, string>> = {
 };
 
 export function jdbcUrl(connection: Connection): string {
-  const { places, target, user, password, tls, options } = connection;
+  const { places, target, user, password, options, database = DATABASE } = connection;
+  const tls = encryption(connection);
   const words: [string, string | undefined][] = [
     ['user', user],
     ['password', password],
     ['options', options],
-    ['sslmode', tls && 'verify-full'],
+    ['sslmode', sslmode(connection)],
     ['sslrootcert', tls?.rootCertificate],
     ['targetServerType', target && TARGET_SERVER_TYPES[target]],
   ];
@@ -116,54 +130,55 @@ export function jdbcUrl(connection: Connection): string {
     value === undefined ? [] : [`${name}=${encodeURIComponent(value).replaceAll('%2F', '/')}`],
   );
   const hosts = places.map(({ host, port }) => `${host}:${port}`).join(',');
-  return `jdbc:postgresql://${hosts}/${DATABASE}?${query.join('&')}`;
+  return `jdbc:postgresql://${hosts}/${database}?${query.join('&')}`;
 }
 
-/** For pgx: as libpq's URI, with names that the resolver knows. */
+/** For pgx: as libpq's, with names that the resolver knows. */
 export function pgxString(connection: Connection): string {
-  const { places, tls, ...rest } = connection;
-  const named = places.map(({ host, port }) => ({ host, port }));
-  const plain = tls === undefined ? { sslmode: 'disable' } : {};
-  const words = libpqWords({
-    ...rest,
-    places: named,
+  const tls = encryption(connection);
+  return libpqString({
+    ...connection,
+    places: connection.places.map(({ host, port }) => ({ host, port })),
     ...(tls === undefined ? {} : { tls: { ...tls, channelBinding: false } }),
   });
-  return [...words, ...Object.entries(plain)]
-    .map(([name, value]) => `${name}=${value.includes(' ') ? `'${value}'` : value}`)
-    .join(' ');
 }
 
-/** For `new pg.Client(…)`, as JSON; `sslrootcert` becomes what is read from the file. */
+/**
+ * For `new pg.Client(…)`, as JSON; in place of `ca` stands the file to read. The name in the certificate can be told
+ * apart from the address when that is no name.
+ */
 export function nodePgOptions(connection: Connection): string {
   const [place] = connection.places;
-  const { user, password, tls, options } = connection;
+  const { user, password, options, database = DATABASE } = connection;
+  const tls = encryption(connection);
   return JSON.stringify({
-    host: place?.host,
+    host: place?.hostaddr ?? place?.host,
     port: place?.port,
-    database: DATABASE,
+    database,
     user,
-    ...(password === undefined ? {} : { password }),
-    ...(options === undefined ? {} : { options }),
-    ...(tls === undefined
-      ? {}
-      : { ssl: { ca: tls.rootCertificate }, enableChannelBinding: tls.channelBinding }),
+    password,
+    options,
+    ...(tls && { ssl: encryptedBy(tls, place), enableChannelBinding: tls.channelBinding }),
   });
 }
 
-/** For `postgres(…)`, as JSON. */
+/** For `postgres(…)`, as JSON; likewise. */
 export function postgresJsOptions(connection: Connection): string {
-  const { places, target, user, password, tls, options } = connection;
-  const hosts = places.map(({ host }) => host);
-  const ports = places.map(({ port }) => port);
+  const { places, target, user, password, options, database = DATABASE } = connection;
+  const tls = encryption(connection);
+  const one = <T>(values: readonly T[]): T | readonly T[] => (values.length === 1 ? values[0]! : values);
   return JSON.stringify({
-    host: hosts.length === 1 ? hosts[0] : hosts,
-    port: ports.length === 1 ? ports[0] : ports,
-    database: DATABASE,
+    host: one(places.map(({ host, hostaddr }) => hostaddr ?? host)),
+    port: one(places.map(({ port }) => port)),
+    database,
     username: user,
-    ...(password === undefined ? {} : { password }),
-    ...(target === undefined || target === 'any' ? {} : { target_session_attrs: target }),
-    ...(options === undefined ? {} : { connection: { options } }),
-    ...(tls === undefined ? {} : { ssl: { ca: tls.rootCertificate } }),
+    password,
+    target_session_attrs: target === 'any' ? undefined : target,
+    connection: options && { options },
+    ssl: tls && encryptedBy(tls, places[0]),
   });
+}
+
+function encryptedBy({ rootCertificate }: Tls, place: Place | undefined): object {
+  return { ca: rootCertificate, ...(place?.hostaddr === undefined ? {} : { servername: place.host }) };
 }

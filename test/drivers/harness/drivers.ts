@@ -34,10 +34,12 @@ export type Ability =
   | 'copy-in'
   | 'copy-out'
   | 'cancel'
-  /** Several hosts in one connection string. */
+  /** Several hosts in one connection string, with a choice by their role. */
   | 'several hosts'
-  /** Several hosts with a port for each. */
+  /** The same with a port for each. */
   | 'several ports'
+  /** To tell target_session_attrs=prefer-standby from any. */
+  | 'prefer-standby'
   /** SCRAM-SHA-256-PLUS. */
   | 'channel binding'
   /** A name to verify apart from the address to connect to. */
@@ -110,7 +112,11 @@ export const DRIVERS: readonly Driver[] = [
     command: [PYTHON, 'psqlodbc-adapter.py'],
     connection: odbcString,
     shown: same,
-    without: { 'copy-in': 'ODBC has no COPY', 'copy-out': 'ODBC has no COPY' },
+    without: {
+      'copy-in': 'ODBC has no COPY',
+      'copy-out': 'ODBC has no COPY',
+      'several ports': 'its keyword Port holds 9 characters',
+    },
   },
   {
     name: 'ecpg',
@@ -148,7 +154,6 @@ export const DRIVERS: readonly Driver[] = [
     shown: (string) => `new pg.Client(${string})`,
     without: {
       'several hosts': 'it takes one',
-      hostaddr: 'it has one word for both',
     },
   },
   {
@@ -160,7 +165,6 @@ export const DRIVERS: readonly Driver[] = [
     shown: (string) => `postgres(${string})`,
     without: {
       'channel binding': 'it has none',
-      hostaddr: 'it has one word for both',
     },
   },
   {
@@ -174,6 +178,7 @@ export const DRIVERS: readonly Driver[] = [
     connection: pgxString,
     shown: (string) => `pgx.Connect(ctx, "${string}")`,
     without: {
+      'prefer-standby': 'its version 4 takes it for any',
       'channel binding': 'it has none',
       hostaddr: 'it has one word for both',
     },

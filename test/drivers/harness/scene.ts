@@ -1,18 +1,46 @@
 /** A primary and a standby on hosts of their own, and conmgr on the host of the applications. */
-import { chownSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TEST_CERTIFICATE } from '../../support/certificate.js';
 import { ConmgrProcess, type ConmgrSettings } from '../../support/conmgr-process.js';
-import { addStandby, type Server, type ServerOptions, startPrimary } from '../../support/postgres.js';
-import { asServer, SERVER_ACCOUNT } from '../../support/postgres-account.js';
+import {
+  addStandby,
+  type Server,
+  type ServerOptions,
+  type Settings,
+  startPrimary,
+} from '../../support/postgres.js';
+import { asServer, giveToServers } from '../../support/postgres-account.js';
 import { temporaryDirectory } from '../../support/tree.js';
 import { TestWatchdog } from '../../support/watchdog.js';
-import type { Target } from './connection.js';
+import type { Place, Target } from './connection.js';
 import type { Driver } from './drivers.js';
-import { DatabaseHost, setUpNetwork } from './network.js';
+import { DatabaseHost, SERVER_NAME, setUpNetwork } from './network.js';
 import { type DirectServer, SERVER_PORT, type Way } from './ways.js';
 
 export interface SceneOptions {
   readonly conmgr?: ConmgrSettings;
   readonly server?: Pick<ServerOptions, 'settings' | 'hba'>;
+  /** The servers can encrypt, as SERVER_NAME; the role `scram` must, and say its password. */
+  readonly tls?: boolean;
+}
+
+/** File with the certificate that the servers have when they encrypt. */
+export const rootCertificate = join(temporaryDirectory('tls-'), 'root.crt');
+writeFileSync(rootCertificate, TEST_CERTIFICATE.cert);
+
+/** A role that may connect with encryption and its password only. */
+export const SCRAM = { user: 'scram', password: 'secret' } as const;
+
+const SCRAM_RULES = [`hostssl all ${SCRAM.user} all scram-sha-256`, `hostnossl all ${SCRAM.user} all reject`];
+
+function encryptionSettings(): Settings {
+  const folder = temporaryDirectory('tls-');
+  const [cert, key] = [join(folder, 'server.crt'), join(folder, 'server.key')];
+  writeFileSync(cert, TEST_CERTIFICATE.cert);
+  writeFileSync(key, TEST_CERTIFICATE.key, { mode: 0o600 });
+  for (const path of [folder, cert, key]) giveToServers(path);
+  return { ssl: 'on', ssl_cert_file: cert, ssl_key_file: key };
 }
 
 /** conmgr's own port. */
@@ -31,27 +59,33 @@ export class Scene {
     readonly conmgr: ConmgrProcess,
   ) {}
 
-  static async start(way: Way, { conmgr: settings, server = {} }: SceneOptions = {}): Promise<Scene> {
+  static async start(
+    way: Way,
+    { conmgr: settings, server = {}, tls = false }: SceneOptions = {},
+  ): Promise<Scene> {
     setUpNetwork();
+    const encryption = tls ? encryptionSettings() : {};
     const hosts = [await DatabaseHost.start(1), await DatabaseHost.start(2)] as const;
     const place = ({ address, within }: DatabaseHost): ServerOptions => ({
-      ...server,
+      settings: { ...encryption, ...server.settings },
       listen: address,
       port: SERVER_PORT,
       within,
       hba: [
+        ...SCRAM_RULES,
         ...(server.hba ?? []),
         'host all all 10.91.0.0/24 trust',
         'host replication all 10.91.0.0/24 trust',
       ],
     });
     const primary = await startPrimary(place(hosts[0]));
+    await primary.sql(`create role ${SCRAM.user} login password '${SCRAM.password}'`);
     const standby = await addStandby(primary, place(hosts[1]));
     const watchdogs = await Promise.all(
       [primary, standby].map((one) => TestWatchdog.start(one, { port: WATCHDOG_PORT })),
     );
     const directory = temporaryDirectory('cm-');
-    chownSync(directory, SERVER_ACCOUNT.uid, SERVER_ACCOUNT.gid);
+    giveToServers(directory);
     const conmgr = await ConmgrProcess.start({
       directory,
       within: asServer(),
@@ -66,6 +100,11 @@ export class Scene {
     return new Scene(way, hosts, primary, standby, watchdogs, conmgr);
   }
 
+  /** What stands between the loss and the drivers. */
+  get pids(): readonly number[] {
+    return [this.conmgr.pid];
+  }
+
   /** Where a driver goes for a server of this kind. */
   route(driver: Driver, target: Target): ReturnType<Way['route']> {
     const servers = this.hosts.map(
@@ -77,6 +116,13 @@ export class Scene {
       }),
     );
     return this.way.route(driver, target, servers);
+  }
+
+  /** The same for drivers that verify SERVER_NAME; only the first of several places. */
+  namedRoute(driver: Driver, target: Target): ReturnType<Way['route']> {
+    const { places, ...rest } = this.route(driver, target);
+    const [{ hostaddr = '127.0.0.1', port }] = places as [Place];
+    return { ...rest, places: [{ host: SERVER_NAME, hostaddr, port }] };
   }
 
   async end(): Promise<void> {

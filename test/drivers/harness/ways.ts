@@ -23,6 +23,8 @@ export interface DirectServer extends Place {
 
 export interface Way {
   readonly name: WayName;
+  /** Whether drivers are told the addresses of the servers. */
+  readonly direct: boolean;
   readonly settings: ConmgrSettings;
   /** Where a driver goes for `target`, and what it must look at by itself. */
   route(
@@ -44,6 +46,7 @@ function listeners(mode: string): ConmgrSettings {
 export const WAYS: readonly Way[] = [
   {
     name: 'gateway',
+    direct: false,
     settings: listeners('gateway'),
     route: (_driver, target) => ({ places: [{ host: 'localhost', port: PORTS[target] }] }),
   },

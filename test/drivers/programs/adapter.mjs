@@ -1,5 +1,6 @@
 // @ts-check
 /** The frame of every adapter in JavaScript: requests on standard input, answers on standard output (see ../README.md). */
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /**
@@ -47,4 +48,13 @@ export function serve(version, verbs) {
  */
 export function rows(count) {
   return Array.from({ length: Number(count) }, (_, at) => `${at + 1}\n`).join('');
+}
+
+/**
+ * Options with the certificate in place of the name of its file.
+ * @param {any} options
+ */
+export function withCertificate(options) {
+  const ca = options.ssl?.ca;
+  return ca === undefined ? options : { ...options, ssl: { ...options.ssl, ca: readFileSync(ca, 'utf8') } };
 }

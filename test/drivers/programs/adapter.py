@@ -21,8 +21,8 @@ def rows(count):
     return "".join(f"{number}\n" for number in range(1, int(count) + 1))
 
 
-def serve(driver, version, sqlstate):
-    """Serves until standard input ends; `sqlstate` gives that of an exception, or None."""
+def serve(driver, version, sqlstate, text=str):
+    """Serves until standard input ends; `sqlstate` gives that of an exception, or None, and `text` what it says."""
 
     def perform(number, verb, rest):
         method = getattr(driver, verb.replace("-", "_"), None)
@@ -36,7 +36,7 @@ def serve(driver, version, sqlstate):
             _say(
                 {
                     "id": number,
-                    "error": str(error).strip(),
+                    "error": text(error).strip(),
                     "sqlstate": sqlstate(error),
                     "kind": type(error).__name__,
                 }

@@ -2,7 +2,7 @@
 /** node-postgres. Connection strings are the JSON of its constructor's options. */
 import pg from 'pg';
 import manifest from 'pg/package.json' with { type: 'json' };
-import { rows, serve } from './adapter.mjs';
+import { rows, serve, withCertificate } from './adapter.mjs';
 
 /** @typedef {import('pg').Client & { cancel(client: object, query: object): void }} Cancelling */
 
@@ -42,7 +42,7 @@ function copy(text, input) {
 serve(manifest.version, {
   connect: async (string) => {
     await client?.end().catch(() => {});
-    options = JSON.parse(string);
+    options = withCertificate(JSON.parse(string));
     client = /** @type {Cancelling} */ (new pg.Client(options));
     client.on('error', () => {});
     await client.connect();

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import postgres from 'postgres';
-import { rows, serve } from './adapter.mjs';
+import { rows, serve, withCertificate } from './adapter.mjs';
 
 const { version } = JSON.parse(
   (await import('node:fs')).readFileSync(
@@ -23,7 +23,7 @@ let running;
 serve(version, {
   connect: async (string) => {
     await sql?.end({ timeout: 0 });
-    sql = postgres({ max: 1, onnotice: () => {}, ...JSON.parse(string) });
+    sql = postgres({ max: 1, onnotice: () => {}, ...withCertificate(JSON.parse(string)) });
     await sql`select 1`;
   },
   /** It connects by itself when it is used again. */

@@ -1,5 +1,7 @@
 """psqlODBC under unixODBC, by way of pyodbc. ODBC has no COPY."""
 
+import subprocess
+
 import pyodbc
 from adapter import serve
 
@@ -37,8 +39,19 @@ class Driver:
 
 
 def version():
-    """The driver's own, known only with a connection: that of the package stands in its library's name."""
-    return f"pyodbc {pyodbc.version}"
+    """That of the package: the driver itself tells it only with a connection."""
+    query = ["dpkg-query", "--show", "--showformat", "${source:Upstream-Version}", "odbc-postgresql"]
+    return subprocess.run(query, capture_output=True, text=True, check=True).stdout
 
 
-serve(Driver(), version(), lambda error: error.args[0] if isinstance(error, pyodbc.Error) else None)
+def told(error):
+    """The diagnostic record, of which pyodbc makes the second argument of its exception."""
+    return error.args[1] if isinstance(error, pyodbc.Error) else str(error)
+
+
+serve(
+    Driver(),
+    version(),
+    lambda error: error.args[0] if isinstance(error, pyodbc.Error) else None,
+    told,
+)

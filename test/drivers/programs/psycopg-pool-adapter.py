@@ -12,14 +12,14 @@ class Driver:
     def connect(self, string):
         self.close()
         self.pool = psycopg_pool.ConnectionPool(
-            string, min_size=2, timeout=10, kwargs={"autocommit": True}, open=True
+            string, min_size=2, timeout=5, kwargs={"autocommit": True}, open=True
         )
-        self.pool.wait(timeout=10)
+        self.pool.wait(timeout=5)
 
     def reconnect(self, _):
         """What a pool asks of an application: nothing; what is broken is replaced."""
         self.pool.check()
-        self.pool.wait(timeout=10)
+        self.pool.wait(timeout=5)
 
     def query(self, sql):
         with self.pool.connection() as connection:

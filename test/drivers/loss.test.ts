@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../support/eventually.js';
+import { type Adapter, type Failure, startAdapters } from './harness/adapter.js';
+import type { Connection } from './harness/connection.js';
+import { chosenDrivers, type Driver } from './harness/drivers.js';
+import { observe } from './harness/observed.js';
+import { waitedForProcessorMs } from './harness/processor.js';
+import { rootCertificate, Scene } from './harness/scene.js';
+import { WAYS } from './harness/ways.js';
+
+const TIMEOUT_MS = 2000;
+const INTERVAL_MS = 100;
+/** What a driver may take to return beyond heartbeat_timeout. */
+const TOLD_MS = 100;
+
+/** When and how a blocked driver returned, after its server fell silent. */
+interface Return {
+  readonly failure: Failure;
+  readonly tookMs: number;
+  /** How long conmgr, the driver and this test have waited for a processor since the loss could be known. */
+  readonly waitedMs: number;
+}
+
+const drivers = chosenDrivers();
+
+for (const way of WAYS) {
+  describe(`when the host of the primary falls silent, a session by ${way.name}`, () => {
+    const adapters = new Map<Driver, Adapter>();
+    const returns = new Map<Driver, Promise<Return>>();
+    let scene: Scene;
+
+    const adapterOf = (driver: Driver): Adapter => adapters.get(driver)!;
+    const connection = (driver: Driver, more: Partial<Connection> = {}): string =>
+      driver.connection({ ...scene.route(driver, 'primary'), user: 'postgres', ...more });
+
+    before(async () => {
+      scene = await Scene.start(way, {
+        conmgr: { heartbeat_interval: `${INTERVAL_MS}ms`, heartbeat_timeout: `${TIMEOUT_MS}ms` },
+      });
+      for (const adapter of await startAdapters(drivers)) adapters.set(adapter.driver, adapter);
+      for (const driver of drivers) await adapterOf(driver).connect(connection(driver));
+      const failures = drivers.map((driver) => adapterOf(driver).fails('query', 'select pg_sleep(600)'));
+      const blocked = "select from pg_stat_activity where wait_event = 'PgSleep'";
+      await eventually(async () => (await scene.primary.sql(blocked)).length === drivers.length, {
+        what: 'all drivers wait for their server',
+      });
+      const watches = drivers.map((driver) => [...scene.pids, adapterOf(driver).pid, process.pid]);
+      let waits: readonly number[] = [];
+      scene.hosts[0].cut();
+      const silentAt = performance.now();
+      // What is waited for before conmgr may know of the loss delays nobody.
+      const sampling = setInterval(() => {
+        if (performance.now() < silentAt + TIMEOUT_MS - INTERVAL_MS)
+          waits = watches.map(waitedForProcessorMs);
+        else clearInterval(sampling);
+      }, INTERVAL_MS / 2);
+      drivers.forEach((driver, number) => {
+        const told = failures[number]!.then((failure) => {
+          const waitedMs = waitedForProcessorMs(watches[number]!) - (waits[number] ?? 0);
+          return { failure, tookMs: failure.at - silentAt, waitedMs: Math.max(0, waitedMs) };
+        });
+        // Whoever waits for it is told.
+        told.catch(() => {});
+        returns.set(driver, told);
+      });
+    });
+    after(async () => {
+      for (const adapter of adapters.values()) await adapter.end();
+      await scene?.end();
+    });
+
+    for (const driver of drivers) {
+      it(`of ${driver.title}, blocked in a read, returns with an error within heartbeat_timeout + ${TOLD_MS} ms`, async (t) => {
+        const { failure, tookMs, waitedMs } = await returns.get(driver)!;
+        t.diagnostic(
+          `figure: ${driver.title} by ${way.name} was told after ${tookMs.toFixed(0)} ms; at the end ${waitedMs.toFixed(0)} ms in wait for a processor`,
+        );
+        const boundMs = TIMEOUT_MS + TOLD_MS + waitedMs;
+        assert.ok(tookMs <= boundMs, `after ${tookMs} ms, at the end ${waitedMs} ms in wait for a processor`);
+        // Not by anything else than the loss: the last sign of life may have come an interval before.
+        assert.ok(tookMs > TIMEOUT_MS - 3 * INTERVAL_MS, `after ${tookMs} ms already`);
+        observe(way.name, adapterOf(driver), 'lost', failure);
+      });
+    }
+
+    describe('after the standby was promoted', { concurrency: true }, () => {
+      before(async () => {
+        await scene.standby.promote();
+        await scene.conmgr.until('the standby is the primary', ({ primary }) => primary === 1);
+      });
+
+      for (const driver of drivers) {
+        it(`of ${driver.title} is made again, with the new primary`, async () => {
+          const adapter = adapterOf(driver);
+          await adapter.reconnect();
+          assert.equal(await adapter.does('query', "select current_setting('cluster_name')"), 'standby');
+        });
+      }
+    });
+
+    describe('while no host is left', { concurrency: true }, () => {
+      before(async () => {
+        scene.hosts[1].cut();
+        await scene.conmgr.until('no instance is left', ({ primary }) => primary === null);
+      });
+
+      for (const driver of drivers) {
+        it(`of ${driver.title} cannot be made, and the application is told so`, async () => {
+          const adapter = adapterOf(driver);
+          const plain = await adapter.fails('connect', connection(driver));
+          observe(way.name, adapter, 'unavailable', plain);
+          const tls = { rootCertificate, channelBinding: false };
+          const encrypted = await adapter.fails('connect', connection(driver, { tls }));
+          observe(way.name, adapter, 'unavailable with TLS', encrypted);
+        });
+      }
+    });
+  });
+}
