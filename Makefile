@@ -69,7 +69,7 @@ deb: dist/.built dist/bpf/redirect.bpf.o ## packages for Debian and Ubuntu, in d
 rpm: dist/.built dist/bpf/redirect.bpf.o ## packages for Fedora, RHEL and their like, likewise
 	@REVISION='$(REVISION)' node packaging/run-ts.mjs packaging/packages/build.ts rpm
 
-check-packages: $(INSTALLED) ## builds them twice, and the results are the same; lintian and rpmlint have no complaints
+check-packages: $(INSTALLED) ## builds them twice (PACKAGES=: those and once), the results are the same; lintian and rpmlint are silent
 	@node packaging/run-ts.mjs packaging/packages/check.ts
 
 clean: ## remove everything that was built or installed

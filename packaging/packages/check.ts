@@ -2,6 +2,8 @@
  * `make check-packages`: builds the packages twice, in different places, as different users (where root runs this), under
  * different masks and locales, once with and once without the history of the tree, and compares them byte by byte.
  * lintian and rpmlint must have nothing to say, either. Prints what is wrong; no output: all is well.
+ *
+ * Environment: PACKAGES (directory with packages of this tree, which take the place of the first build).
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -16,7 +18,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { root } from '../bundles.mjs';
 import { treeFiles } from '../sources.mjs';
 import { missingTool } from './programs.js';
@@ -131,10 +133,11 @@ function problems(here: string, elsewhere: string): string[] {
 function check(): string[] {
   const missing = missingTool(TOOLS);
   if (missing !== undefined) return [`there is no ${missing} (Debian: apt-get install ${DEBIAN_PACKAGES})`];
+  const given = process.env['PACKAGES'];
   const work = mkdtempSync(join(tmpdir(), 'conmgr-check-'));
   chmodSync(work, 0o755);
   try {
-    return problems(builtHere(work), builtElsewhere(work));
+    return problems(given ? resolve(given) : builtHere(work), builtElsewhere(work));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
