@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { diffWatchdogConfig } from '../core/config/resolve-watchdog.js';
 import { WATCHDOG_FILES, type WatchdogStatus } from '../core/control/watchdog.js';
-import { describeInstance } from '../core/instance/describe.js';
+import { describeInstance, describeState } from '../core/instance/describe.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import type { InstanceAttributes } from '../core/protocol/attributes.js';
@@ -319,7 +319,7 @@ export class Watchdog {
     const { clock, log } = this.#options;
     this.#changedAt = clock.wallMs();
     log.write(WATCHDOG_MESSAGES.instanceChanged, {
-      state: attributes.state,
+      state: describeState(attributes),
       facts: describeInstance(attributes),
     });
     if (attributes.state === 'down') this.terminator.instanceDown();

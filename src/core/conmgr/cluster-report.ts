@@ -36,7 +36,7 @@ export function reportClusterEvent(
     }
     case 'primaryChanged':
       // With the number, so that the log does not take a new primary for a repetition of the loss of the old one.
-      out.log('primaryChanged', {
+      out.log(event.to === undefined ? 'primaryGone' : 'primaryChanged', {
         instance: event.to,
         primary: set.nameOf(event.to),
         was: set.nameOf(event.from),

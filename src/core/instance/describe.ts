@@ -12,3 +12,8 @@ export function describeInstance({ bits, timeline, text }: InstanceAttributes): 
   ];
   return words.join(', ');
 }
+
+/** `up`; a server that is up and closed to newcomers, one that is shutting down for example, is not simply up. */
+export function describeState({ state, bits }: InstanceAttributes): string {
+  return state === 'up' && !hasAttribute(bits, 'accepting') ? 'up, but takes no new connections' : state;
+}

@@ -255,7 +255,17 @@ export const CONMGR_MESSAGES = {
     level: 'LOG',
     text: 'primary is now {primary} (was {was})',
     cause: 'Another instance, or none, is offered for primary and read-write from now on.',
-    cure: 'None, unless there is none: then start or promote an instance.',
+    cure: 'None if the change was meant.',
+  },
+  primaryGone: {
+    code: 'CM1248',
+    event: 'primary_changed',
+    level: 'LOG',
+    text: 'primary is now none (was {was})',
+    detail: 'No application gets primary or read-write until there is one.',
+    hint: '"cm_ctl status" shows every instance. Unless a failover or a conflict is under way, start the server again or promote a standby.',
+    cause: 'The primary is lost, down or in conflict with another, and no other instance is one.',
+    cure: 'Start it again, or promote a standby. The messages before this one say why it is not offered.',
   },
   conflict: {
     code: 'CM1242',

@@ -107,10 +107,10 @@ export const PROCESS_MESSAGES = {
     text: 'limit of {limit} open files of the PostgreSQL instance (PID {pid}) is lower than {needed}',
     detail:
       'max_files_per_process of {maxFiles} + 2 x watchdog.max_heartbeat_connections of {heartbeatConnections} = {needed}.',
-    hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}"; it takes effect with the next start of PostgreSQL.',
+    hint: 'Set watchdog.max_heartbeat_connections to the number of application hosts; or raise the limit with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}", from the next start of PostgreSQL on.',
     cause:
-      'The figure documented for an instance with a watchdog is higher than the limit its postmaster runs with.',
-    cure: 'Raise LimitNOFILE= of the unit that starts PostgreSQL and restart it at the next occasion.',
+      'The figure documented for an instance with a watchdog is higher than the limit its postmaster runs with. Debian starts PostgreSQL with 1024, and without watchdog.max_heartbeat_connections as many links as max_connections are reckoned with.',
+    cure: 'Set watchdog.max_heartbeat_connections to the number of application hosts and reload the watchdog; or raise LimitNOFILE= of the unit that starts PostgreSQL and restart it at the next occasion.',
   },
   limitUnknown: {
     code: 'CM1111',
