@@ -10,7 +10,7 @@ import { settingArguments } from '../core/instance/postmaster-files.js';
 import { includesIn, watchdogNamesIn } from '../core/instance/setting-names.js';
 import { type DataDirectory, readPostmaster, readPostmasterOptions } from './data-directory.js';
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 
 /** A call takes 5 ms; a hung disk must not keep the watchdog from falling back on what it remembers. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -18,6 +18,20 @@ const CALL_TIMEOUT_MS = 10_000;
 const CALLS_AT_A_TIME = 4;
 /** Included files that are looked into at most. */
 const MOST_FILES = 200;
+
+/** Runs a program; yields its standard output. */
+type Run = (program: string, args: readonly string[]) => Promise<string>;
+
+/**
+ * Runs programs as the owner of the data directory, also for root: which program that is stands in a file of the owner,
+ * and the configuration is read with the rights that the server has. The caller's directory may be closed to the owner.
+ */
+function runAsOwner({ uid, gid }: DataDirectory): Run {
+  const owner = process.getuid?.() === 0 ? { uid, gid, cwd: '/' } : {};
+  const env = { ...process.env, LC_ALL: 'C' };
+  return async (program, args) =>
+    (await execute(program, args, { timeout: CALL_TIMEOUT_MS, env, ...owner })).stdout;
+}
 
 /** The settings could not be read; the message says why. */
 export class SettingsUnreadable extends Error {
@@ -70,6 +84,7 @@ export async function readSettings(
 type SettingsCall = (name: string) => Promise<string | undefined>;
 
 async function settingsCall(directory: DataDirectory, configurations: string): Promise<SettingsCall> {
+  const run = runAsOwner(directory);
   const options = await readPostmasterOptions(directory.path);
   const program = await findProgram(directory, options?.program);
   if (program === undefined) {
@@ -81,7 +96,9 @@ async function settingsCall(directory: DataDirectory, configurations: string): P
   const last = settingArguments(options?.args ?? []);
   const elsewhere = last.some((arg) => /config_file\s*=/.test(arg))
     ? undefined
-    : await configurationElsewhere(directory, program, configurations);
+    : await configurationElsewhere(directory, configurations, (place) =>
+        run(program, ['-C', 'data_directory', '-D', place]),
+      );
   const args = [
     ...['-D', directory.path],
     ...(elsewhere === undefined ? [] : ['-c', `config_file=${elsewhere}`]),
@@ -92,12 +109,7 @@ async function settingsCall(directory: DataDirectory, configurations: string): P
     const control = first;
     first = false;
     try {
-      // With -C in front root may ask, too.
-      const { stdout } = await run(program, ['-C', name, ...args], {
-        timeout: CALL_TIMEOUT_MS,
-        env: { ...process.env, LC_ALL: 'C' },
-      });
-      return stdout.replace(/\n$/, '');
+      return (await run(program, ['-C', name, ...args])).replace(/\n$/, '');
     } catch (error) {
       const { code, stderr, message } = error as Error & { code?: number | string; stderr?: string };
       // Exit status 1 is how an unknown name ends, once a known one was answered.
@@ -105,7 +117,7 @@ async function settingsCall(directory: DataDirectory, configurations: string): P
       const reason = (stderr ?? '')
         .trim()
         .split('\n')[0]
-        ?.replace(/^.*?FATAL:\s*/, '');
+        ?.replace(/^.*?(?:LOG|ERROR|FATAL):\s+/, '');
       throw new SettingsUnreadable(
         reason === undefined || reason === '' ? message : reason,
         [program, '-C', name, ...args].join(' '),
@@ -121,8 +133,8 @@ async function settingsCall(directory: DataDirectory, configurations: string): P
  */
 async function configurationElsewhere(
   { path, major }: DataDirectory,
-  program: string,
   configurations: string,
+  dataDirectoryOf: (place: string) => Promise<string>,
 ): Promise<string | undefined> {
   const own = await access(join(path, 'postgresql.conf')).then(
     () => true,
@@ -132,14 +144,8 @@ async function configurationElsewhere(
   const folder = join(configurations, String(major));
   for (const cluster of await readdir(folder).catch(() => [])) {
     const place = join(folder, cluster);
-    const named = await run(program, ['-C', 'data_directory', '-D', place], {
-      timeout: CALL_TIMEOUT_MS,
-      env: { ...process.env, LC_ALL: 'C' },
-    })
-      .then(
-        ({ stdout }) => realpath(stdout.replace(/\n$/, '')),
-        () => undefined,
-      )
+    const named = await dataDirectoryOf(place)
+      .then((printed) => realpath(printed.replace(/\n$/, '')))
       .catch(() => undefined);
     if (named === path) return join(place, 'postgresql.conf');
   }
