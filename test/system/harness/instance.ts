@@ -48,6 +48,15 @@ export class Instance {
     return JSON.parse(text) as StatusReport;
   }
 
+  /** Waits until the link to the first server is up or not. */
+  async untilLink(phase: 'up' | 'down'): Promise<void> {
+    await this.host.until(`the link is ${phase}`, async () => {
+      const { stdout } = await this.host.run(['cm_ctl', 'status', '-D', this.directory, '--json']);
+      const { instances } = JSON.parse(stdout === '' ? '{"instances":[]}' : stdout) as StatusReport;
+      return instances.length > 0 && (instances[0]?.link.phase === 'up') === (phase === 'up');
+    });
+  }
+
   /** Waits until `cm_ctl resolve TARGET` names the host. */
   async untilResolved(target: string, host: string, { timeoutMs = 20_000 } = {}): Promise<void> {
     await this.host.until(
