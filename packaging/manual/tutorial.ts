@@ -3,7 +3,8 @@
  *
  * A literal display that is to be typed has a comment before it, which names the hosts, and the user unless that is root:
  * `.\" step 3 on db1 db2`, `.\" step 4 on app as ann`. The last command of a step marked `until Ctrl-C` goes on until then.
- * Displays without a comment are pictures and files.
+ * `.\" not typed` stands before pictures and files. A display without a comment is an error, so that no command of the
+ * page is left out.
  */
 
 /** One step: what somebody types on each of some hosts. */
@@ -20,16 +21,22 @@ export interface TutorialStep {
 }
 
 const MARK = /^\.\\" step (.*)$/;
+const NOT_TYPED = '.\\" not typed';
+/** What begins a display: mdoc(7), "Displays and lists". */
+const DISPLAY = /^\.(Bd|D1|Dl)\b/;
 const PLACES = /^(\d+) on ([a-z]\w*(?: (?!as\b|until\b)[a-z]\w*)*)(?: as ([a-z]\w*))?( until Ctrl-C)?$/;
 
 /**
  * The steps of a page, from its source. Throws Error for a mark that is not understood or not followed by a display,
- * for a display without an end, and for steps out of order.
+ * for a display without a mark or without an end, and for steps out of order.
  */
 export function tutorialSteps(source: string): TutorialStep[] {
   const lines = source.split('\n');
   const steps: TutorialStep[] = [];
   for (const [at, line] of lines.entries()) {
+    const before = lines[at - 1] ?? '';
+    if (DISPLAY.test(line) && before !== NOT_TYPED && !MARK.test(before))
+      throw new Error(`neither a step nor marked as not typed: ${line} ${lines[at + 1]}`);
     const mark = MARK.exec(line)?.[1];
     if (mark === undefined) continue;
     const [, number, places = '', user = 'root', stays] = PLACES.exec(mark) ?? [];

@@ -77,14 +77,13 @@ const shop = ({ lab }: Scene, target: string, sql: string): Promise<string> =>
 /** In the order of the page. */
 const promises: readonly Promised[] = [
   {
-    what: 'the table of the page is shown, within a second or two',
+    what: 'the status becomes that of the page, within a second or two',
     after: /^systemctl start conmgr@app1$/m,
-    holds: async (scene) => {
+    holds: async ({ lab }) => {
       const picture = lasting(tableIn(page));
       assert.equal(picture.length, 3);
-      await scene.lab.app.until('the status is that of the page', async () => {
-        scene.printed = await scene.lab.app.output(STATUS);
-        return JSON.stringify(lasting(tableIn(scene.printed))) === JSON.stringify(picture);
+      await lab.app.until('the status is that of the page', async () => {
+        return JSON.stringify(lasting(tableIn(await lab.app.output(STATUS)))) === JSON.stringify(picture);
       });
     },
   },
@@ -109,8 +108,13 @@ const promises: readonly Promised[] = [
     },
   },
   {
+    what: 'a stock driver is forwarded to db1',
+    after: /^psql 'host=localhost port=27546 /m,
+    holds: async ({ printed }) => assert.match(printed, /^ *192\.0\.2\.2$/m),
+  },
+  {
     what: 'the Node.js application of the page is sent there, too',
-    after: /^cm_ctl resolve /m,
+    after: /^psql 'host=localhost port=27546 /m,
     holds: async ({ lab }) => {
       const text = /\.Bd -literal.*\n(import [\s\S]*?)\.Ed\n/.exec(page)?.[1] ?? '';
       assert.match(text, /CmPool/);
@@ -147,7 +151,7 @@ const promises: readonly Promised[] = [
   },
   {
     what: 'the next session goes to db2',
-    after: /^psql /m,
+    after: /^psql "\$\(cm_ctl resolve /m,
     holds: async ({ printed }) => assert.match(printed, /^ *192\.0\.2\.3$/m),
   },
   {

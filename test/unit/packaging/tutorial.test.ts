@@ -13,6 +13,7 @@ const page = [
   "a = 'b'",
   '" > x',
   '.Ed',
+  '.\\" not typed',
   '.Bd -literal',
   'what is printed',
   '.Ed',
@@ -48,6 +49,8 @@ describe('the steps of a tutorial', () => {
     'a user without a name': page.replace('as ann', 'as'),
     'a name that no host has': page.replace('on app', 'on App'),
     'a step without a display': page.replace('.\\" step 2 on app\n', '.\\" step 2 on app\ntext\n'),
+    'a display that is not marked': page.replace('.\\" not typed\n', ''),
+    'a line of display that is not marked': page.replace('.Ss First', '.Dl cm_ctl list'),
     'a display without an end': page.replace(/\.Ed\n$/, ''),
   })) {
     it(`are refused with ${what}`, () => {
@@ -56,13 +59,33 @@ describe('the steps of a tutorial', () => {
   }
 });
 
+const shellUnderstands = (script: string): boolean =>
+  spawnSync('sh', ['-n'], { input: script, stdio: ['pipe', 'ignore', 'ignore'] }).status === 0;
+
+/** How often a shell in front of somebody who types these lines takes a command. */
+function commandsIn(lines: string): number {
+  let open = '';
+  let commands = 0;
+  for (const line of lines.trimEnd().split('\n')) {
+    open += `${line}\n`;
+    if (line.endsWith('\\') || !shellUnderstands(open)) continue;
+    commands += 1;
+    open = '';
+  }
+  return open === '' ? commands : Number.NaN;
+}
+
 describe('the tutorial of conmgr(7)', () => {
   const source = readFileSync(inTree('man/conmgr.7.in'), 'utf8');
   const steps = tutorialSteps(source);
 
-  it('makes a pair in ten steps, on three hosts, and goes on with a failover', () => {
+  it('makes a pair in ten commands, on three hosts, and goes on with a failover', () => {
     const [pair = '', rest = ''] = source.split('.Sh FIRST SESSION');
-    assert.equal(tutorialSteps(pair).length, 10);
+    assert.match(pair, /^\.Sh TEN COMMANDS TO A PAIR$/m);
+    assert.deepEqual(
+      tutorialSteps(pair).map(({ commands }) => commandsIn(commands)),
+      Array.from({ length: 10 }, () => 1),
+    );
     assert.equal([...pair.matchAll(/^\.Ss \d+\. /gm)].length, 10);
     assert.match(rest, /^\.Sh PULL THE PLUG$/m);
     assert.deepEqual([...new Set(steps.flatMap(({ hosts }) => hosts))].sort(), ['app', 'db1', 'db2']);
