@@ -68,7 +68,7 @@ async function answer(line: string, client: ControlClient, daemon: Daemon): Prom
       break;
     case 'stop':
       reply(client, { ok: true, accepted: request.mode });
-      daemon.stop(request.mode, request.mode);
+      daemon.stop(request.mode, `${request.mode} shutdown`);
       break;
     case 'reload':
       reply(client, { ok: true, reload: await daemon.reload(request.forgetCluster === true) });

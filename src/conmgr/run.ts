@@ -40,11 +40,11 @@ const STOP_SIGNALS = {
   SIGUSR1: 'smart',
 } as const satisfies Partial<Record<NodeJS.Signals, StopMode>>;
 
-/** What SIGTERM means for each reason it may have, and the word for it in the log. */
+/** What SIGTERM means for each reason it may have, and the words for it in the log. */
 const STOP_REASONS: Readonly<Record<StopReason, readonly [mode: DaemonStop, request: string]>> = {
-  stop: ['fast', 'fast'],
+  stop: ['fast', 'fast shutdown'],
   restart: ['restart', 'restart'],
-  hostShutdown: ['hostShutdown', 'host'],
+  hostShutdown: ['hostShutdown', 'host shutdown'],
 };
 
 /** Runs until stopped; the process ends with the status that the messages name. */
@@ -119,7 +119,7 @@ function signalled(daemon: Daemon, { notifier }: ServiceProcess): RunningService
     reload: () => void daemon.reload(false),
     stop: (signal) => {
       const mode = STOP_SIGNALS[signal as keyof typeof STOP_SIGNALS];
-      if (signal !== 'SIGTERM') daemon.stop(mode, mode);
+      if (signal !== 'SIGTERM') daemon.stop(mode, `${mode} shutdown`);
       else stops(signal, (reason) => daemon.stop(...STOP_REASONS[reason]));
     },
   };

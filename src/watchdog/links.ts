@@ -171,8 +171,9 @@ export class Links {
         this.#forget(link);
         this.#strangers.lingers(link);
         const { words } = DEPARTURE_VERDICTS[effect.departure];
-        const reason = effect.text === '' ? 'no reason given' : effect.text;
-        log.write(WATCHDOG_MESSAGES.linkGone, { ...names, words, reason });
+        const { text: reason } = effect;
+        const more = reason === '' ? '' : `: ${reason}`;
+        log.write(WATCHDOG_MESSAGES.linkGone, { ...names, words, reason, more });
         this.#options.onGone(link, effect.departure, effect.text);
         this.#options.onChange();
         return;
@@ -213,7 +214,7 @@ export class Links {
       this.#options.priorBeats(hello.conmgrId, link.address),
       ...admission.replaces.map((old) => old.data.beats),
     );
-    for (const old of admission.replaces) old.step({ type: 'replaced', text: `by ${link.peer}` });
+    for (const old of admission.replaces) old.step({ type: 'replaced', text: `it comes from ${link.peer}` });
     this.#remember(link, hello);
     link.step({
       type: 'admitted',

@@ -296,7 +296,7 @@ export const WATCHDOG_MESSAGES = {
     code: 'CM2051',
     event: 'link_lost',
     level: 'LOG',
-    text: 'heartbeat link of {label} at {peer} {words}: {reason}',
+    text: 'heartbeat link of {label} at {peer} {words}{more}',
     cause:
       'The link of a conmgr has ended. What follows for the SQL sessions of its host is said separately.',
     cure: 'None if the conmgr was stopped or restarted; else look at that host and the network.',
