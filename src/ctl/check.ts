@@ -25,12 +25,10 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   const { output } = call.world;
   const real = await realDirectory(directory);
   await openDirectory(real).catch(async (error: Error) => {
+    // Whoever does not own it can be told more than what the directory lacks.
     const { uid } = await stat(real);
-    const closed = await access(real, constants.X_OK).then(
-      () => false,
-      () => true,
-    );
-    if (closed && uid !== call.world.uid) throw new MessageError(CTL_MESSAGES.directoryClosed, { directory });
+    const isClosed = uid !== call.world.uid && !(await canUse(real));
+    if (isClosed) throw new MessageError(CTL_MESSAGES.directoryClosed, { directory });
     const params = { directory, reason: error.message };
     throw new MessageError(CONMGR_MESSAGES.unreadableDirectory, params, { cause: error });
   });
@@ -56,6 +54,13 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   if (failed === 0) return EXIT.done;
   output.report(CTL_MESSAGES.linksFailed, { failed, all: trials.length });
   return EXIT.failed;
+}
+
+function canUse(directory: string): Promise<boolean> {
+  return access(directory, constants.R_OK | constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The documented figure against the limit that a conmgr would have. */

@@ -1,7 +1,7 @@
 /** `cm_ctl logs`: the journal of the unit of an instance, or the log file of a conmgr that cm_ctl itself has started. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { journalWords, tailWords } from '../core/ctl/log-words.js';
@@ -38,7 +38,14 @@ export async function runLogs(call: Call): Promise<ExitStatus> {
     await assertReadable(directory, file);
     return handThrough(call, 'tail', tailWords(file, options), false);
   }
-  const uid = running?.uid === world.uid ? undefined : running?.uid;
+  // The manager of a user runs what belongs to him.
+  const owner =
+    running?.uid ??
+    (await stat(directory).then(
+      ({ uid }) => uid,
+      () => world.uid,
+    ));
+  const uid = owner === world.uid ? undefined : owner;
   const of = manager.kind === 'user' ? ({ manager: 'user', uid } as const) : ({ manager: 'system' } as const);
   const question = { ...options, unit, of, pager: world.output.isTerminal };
   return handThrough(call, 'journalctl', journalWords(question), question.pager && !options.follow);

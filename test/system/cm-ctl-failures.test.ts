@@ -95,13 +95,32 @@ for (const suite of suites()) {
       );
     });
 
-    it('a unit that is masked', async () => {
+    it('a unit that is masked, by itself or with its template: no start, no register, and the cure', async () => {
       await restore();
-      await instance.host.output(['systemctl', 'mask', instance.unit]);
-      const { status, stderr } = await cmCtl(instance, 'start');
-      assert.equal(status, 1);
-      assert.match(stderr, /unit "conmgr@app1\.service" is masked\nHINT: +"systemctl unmask conmgr@app1"/);
-      await instance.host.output(['systemctl', 'unmask', instance.unit]);
+      const { host, unit } = instance;
+      const files = 'find /etc/systemd/system /var/lib/conmgr | sort';
+      for (const [option, masked, undo] of [
+        ['--system', unit, 'systemctl unmask conmgr@app1'],
+        ['--runtime', unit, 'systemctl unmask --runtime conmgr@app1'],
+        ['--system', 'conmgr@.service', 'systemctl unmask conmgr@.service'],
+      ] as const) {
+        await host.output(['systemctl', 'mask', option, masked]);
+        const before = await host.output(files);
+        const said = new RegExp(`unit "conmgr@(app1)?\\.service" is masked\nHINT: +"${undo}" undoes it\\.`);
+        for (const words of ['start', 'restart', 'register']) {
+          const { status, stderr } = await cmCtl(instance, words);
+          assert.equal(status, 1);
+          assert.match(stderr, said, words);
+        }
+        const seen = await cmCtl(instance, 'status');
+        assert.equal(seen.status, 3);
+        assert.match(seen.stdout, /^unit conmgr@app1\.service: inactive \(dead\), masked$/m);
+        const another = await host.run('cm_ctl register -N app9 -U conmgr');
+        assert.equal(another.status, masked === unit ? 0 : 1, another.stderr);
+        await host.run('cm_ctl unregister -N app9 && rm -r /var/lib/conmgr/app9');
+        assert.equal(await host.output(files), before);
+        await host.output(undo);
+      }
     });
 
     it('a directory that is not there: status 4 of status, 1 of start, 3 of one that does not run', async () => {
