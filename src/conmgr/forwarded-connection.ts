@@ -104,7 +104,9 @@ export class ForwardedConnection implements Successor {
         if (this.#server === server) this.#send();
       },
       received: (bytes) => this.#server === server && this.#fromServer(bytes),
-      drained: () => this.#serverDrained(server),
+      drained: () => {
+        if (this.#server === server) this.#socket.resume();
+      },
       ended: () => {
         if (this.#server === server) this.#serverEnded();
       },
@@ -224,8 +226,8 @@ export class ForwardedConnection implements Successor {
     const answer = readFirstAnswer(this.#packet.question, this.#answer);
     if (answer.kind === 'refuses') this.#failed(answer.text);
     else if (answer.kind === 'declines') this.#declined();
-    else if (answer.kind === 'serves') this.#open(answer.plain);
-    return !this.#isOpen() || this.#socket.writableLength === 0;
+    else if (answer.kind === 'serves') return this.#open(answer.plain);
+    return true;
   }
 
   /** The server does not encrypt; what it is asked next, it or another one may answer. */
@@ -261,19 +263,20 @@ export class ForwardedConnection implements Successor {
 
   // Forwarding
 
-  #open(plain: boolean): void {
+  /** False stops reading from the server. */
+  #open(plain: boolean): boolean {
     const [place, server, answer, held] = [this.#place, this.#server, this.#answer, this.#held];
-    if (place === undefined || server === undefined) return;
+    if (place === undefined || server === undefined) return true;
     this.#phase = 'open';
     this.#packet = undefined;
     this.#answer = NO_BYTES;
     this.#held = NO_BYTES;
     if (plain) this.#keys = new BackendKeyReader();
     this.#gateway.opened(this, place, server);
-    if (this.#isOver()) return;
+    if (this.#isOver()) return true;
     this.#socket.resume();
     if (held.length > 0) this.#toServer(held);
-    this.#toApplication(answer);
+    return this.#toApplication(answer);
   }
 
   #toServer(chunk: Buffer): void {
@@ -284,25 +287,19 @@ export class ForwardedConnection implements Successor {
       this.reset();
       return;
     }
-    if (!forward(server, chunk, () => this.#serverDrained(server))) this.#socket.pause();
+    if (!forward(server, chunk)) this.#socket.pause();
   }
 
   #toApplication(bytes: Buffer): boolean {
     this.fromServer += bytes.length;
     if (this.#keys !== undefined) this.#readKey(this.#keys, bytes);
-    const copy = Buffer.allocUnsafe(bytes.length);
-    bytes.copy(copy);
-    return forward(this.#socket, copy, () => this.drained());
+    return forward(this.#socket, bytes);
   }
 
   #readKey(reader: BackendKeyReader, bytes: Buffer): void {
     reader.take(bytes);
     if (reader.key !== undefined) this.#gateway.learnKey(this.id, reader.key);
     if (reader.done) this.#keys = undefined;
-  }
-
-  #serverDrained(server: Socket): void {
-    if (this.#server === server) this.#socket.resume();
   }
 
   #serverEnded(): void {
@@ -345,10 +342,6 @@ export class ForwardedConnection implements Successor {
   /** Asked of the field anew: what is reported may have ended the connection. */
   #isOver(): boolean {
     return this.#phase === 'over';
-  }
-
-  #isOpen(): boolean {
-    return this.#phase === 'open';
   }
 }
 

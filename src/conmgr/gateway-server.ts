@@ -1,15 +1,17 @@
 /** The server's end of a connection that is forwarded. */
 import { Buffer } from 'node:buffer';
 import net from 'node:net';
+import type { DuplexOptions } from 'node:stream';
 import type { ServerPlace } from '../core/gateway/cancel-routes.js';
 import { describeSocketError } from '../io/tcp-frames.js';
+import { UNSENT_BYTES } from '../io/tcp-listener.js';
 
 /** What a server's end reports. */
 export interface ServerEvents {
   connected(): void;
-  /** `bytes` are good for the time of the call only. False stops reading until `resume`. */
+  /** `bytes` belong to the receiver. False stops reading until `resume`. */
   received(bytes: Buffer): boolean;
-  /** Everything that was written has gone out. */
+  /** Everything that was written has gone out, after `forward` was false. */
   drained(): void;
   /** The server has nothing more to say. */
   ended(): void;
@@ -19,9 +21,10 @@ export interface ServerEvents {
 
 /**
  * One buffer for all servers: what is read is copied in its true size before anything else is read, so an idle
- * connection holds no memory for what may come.
+ * connection holds no memory for what may come. With what may wait to be written already, a session holds at most
+ * 64 KiB of what its server says.
  */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024 - UNSENT_BYTES);
 
 /** Connects to a server; gives up after `timeoutMs`. */
 export function connectServer(
@@ -30,17 +33,23 @@ export function connectServer(
   events: ServerEvents,
 ): net.Socket {
   let failure: string | undefined;
-  const socket = net.connect({
+  const options: net.NetConnectOpts & DuplexOptions = {
     host,
     port,
     allowHalfOpen: true,
     noDelay: true,
     autoSelectFamily: false,
+    writableHighWaterMark: UNSENT_BYTES,
     onread: {
       buffer: READ_BUFFER,
-      callback: (count, buffer) => events.received(Buffer.from(buffer.buffer, buffer.byteOffset, count)),
+      callback: (count) => {
+        const bytes = Buffer.allocUnsafe(count);
+        READ_BUFFER.copy(bytes, 0, 0, count);
+        return events.received(bytes);
+      },
     },
-  });
+  };
+  const socket = net.connect(options);
   const limit = setTimeout(() => {
     failure = `no connection within ${timeoutMs} ms`;
     socket.destroy();
@@ -61,21 +70,12 @@ export function connectServer(
   return socket;
 }
 
-const NO_BYTES = Buffer.alloc(0);
-
 /**
- * Writes. False when not all of it was taken at once: then `drained` is called as soon as it has been, or the event
- * `drain` comes, which by itself comes only where more than the high-water mark had to wait.
+ * Writes to one end what came from the other one. False: read no more from there until this end's 'drain', which only
+ * follows a write() that has returned false.
  */
-export function forward(socket: net.Socket, bytes: Buffer, drained: () => void): boolean {
-  socket.write(bytes);
-  if (socket.writableLength === 0) return true;
-  if (!socket.writableNeedDrain) {
-    socket.write(NO_BYTES, (error) => {
-      if (error === undefined || error === null) drained();
-    });
-  }
-  return false;
+export function forward(to: net.Socket, bytes: Buffer): boolean {
+  return to.write(bytes) || to.writableLength === 0;
 }
 
 /** Ends a connection so that a blocked peer returns at once: RST, not FIN. */

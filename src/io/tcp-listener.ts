@@ -9,6 +9,12 @@ import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import { describeSocketError } from './tcp-frames.js';
 
+/**
+ * From so many octets on that wait for a peer, write() says false. What Node.js 18 and 20 take by themselves; later
+ * releases take 64 KiB.
+ */
+export const UNSENT_BYTES: number = 16 * 1024;
+
 /** An address on which it could not listen, and why. */
 export interface ListenFailure {
   readonly address: string;
@@ -124,7 +130,9 @@ async function meaningOf(word: string, missing: ListenFailure[]): Promise<readon
 
 function bind(host: string, port: number, options: ListenOptions): Promise<net.Server> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer((socket) => options.onConnection(socket));
+    const server = net.createServer({ highWaterMark: UNSENT_BYTES }, (socket) =>
+      options.onConnection(socket),
+    );
     server.once('error', reject);
     server.listen(
       // As PostgreSQL (src/backend/libpq/pqcomm.c, IPV6_V6ONLY): so `::` and `0.0.0.0` can both be bound.
