@@ -8,6 +8,8 @@ import { Instance, QUICK } from './harness/instance.js';
 /** Exit statuses: sysexits.h, EX_NOPERM and EX_CONFIG. */
 const NO_PERMISSION = 77;
 const CONFIGURATION = 78;
+/** conmgr(8), EXIT STATUS. */
+const USAGE = 2;
 
 /** A start that must end, at once and for good. */
 interface BadStart {
@@ -108,6 +110,20 @@ for (const suite of suites()) {
       line: /limit of 64 open files is too low: at least 1011 are needed/,
     },
     {
+      what: 'fewer descriptors than conmgr takes by itself',
+      unit: 'conmgr@app1.service',
+      setting: 'LimitNOFILE=24',
+      status: CONFIGURATION,
+      line: /limit of 24 open files is too low: at least 48 are needed/,
+    },
+    {
+      what: 'fewer descriptors than the watchdog takes by itself',
+      unit: watchdog,
+      setting: 'LimitNOFILE=36',
+      status: CONFIGURATION,
+      line: /limit of 36 open files is too low: at least 48 are needed/,
+    },
+    {
       what: 'a cluster that is not there',
       unit: `conmgr-watchdog@${postgres}-other.service`,
       status: CONFIGURATION,
@@ -157,10 +173,38 @@ for (const suite of suites()) {
       });
     }
 
+    it('an option that there is not', async () => {
+      await restore(host);
+      const wrong = 'ExecStart=\nExecStart=/usr/bin/conmgr --unit %i --nonsense';
+      await host.write('/run/systemd/system/conmgr@app1.service.d/bad.conf', `[Service]\n${wrong}\n`);
+      await host.output(['systemctl', 'daemon-reload']);
+      assert.notEqual((await host.run(['systemctl', 'start', 'conmgr@app1'])).status, 0);
+      const { ActiveState, NRestarts, ExecMainStatus } = await host.unit('conmgr@app1');
+      assert.deepEqual(
+        { ActiveState, NRestarts, ExecMainStatus },
+        { ActiveState: 'failed', NRestarts: '0', ExecMainStatus: String(USAGE) },
+      );
+      const { stdout } = await host.run(['systemctl', 'status', 'conmgr@app1']);
+      assert.match(stdout, /conmgr: unknown argument "--nonsense"/);
+    });
+
     it('nothing that is as it should be', async () => {
       await restore(host);
       const cluster = new Cluster(host, suite);
       await host.output(['systemctl', 'start', 'conmgr@app1', cluster.watchdogUnit]);
+    });
+
+    it('no watchdog of an instance that runs, whose file has a mistake by now', async () => {
+      await restore(host);
+      const cluster = new Cluster(host, suite);
+      const file = `/etc/postgresql/${postgres}/main/conf.d/mistake.conf`;
+      await host.output(['systemctl', 'restart', cluster.unit]);
+      await host.write(file, 'listen_addresses = 10.0.0.1\n');
+      await host.output(['systemctl', 'restart', cluster.watchdogUnit]);
+      await host.until('it serves the instance', async () =>
+        /^instance up /.test((await host.unit(cluster.watchdogUnit))['StatusText'] ?? ''),
+      );
+      await host.output(['rm', file]);
     });
 
     it('no watchdog with few descriptors: it takes fewer links, and says so', async () => {

@@ -50,6 +50,26 @@ for (const suite of suites()) {
       await allIsWell();
     });
 
+    it('lets the watchdog say goodbye before PostgreSQL ends, at power-off', async () => {
+      // Its own unit alone, not the one of all clusters.
+      await host.output(['systemctl', 'stop', 'postgresql.service']);
+      await host.output(['systemctl', 'start', cluster.unit]);
+      await host.output(['systemctl', 'restart', cluster.watchdogUnit]);
+      await allIsWell();
+      await host.reboot();
+      const entries = await host.journal('--boot=-1', `UNIT=${cluster.unit}`, `UNIT=${cluster.watchdogUnit}`);
+      const ends = entries
+        .filter(({ MESSAGE = '' }) => /^(Stopping|Stopped) /.test(MESSAGE))
+        .map(({ MESSAGE = '', UNIT }) => `${MESSAGE.split(' ')[0]} ${UNIT}`);
+      assert.deepEqual(ends.slice(-4), [
+        `Stopping ${cluster.watchdogUnit}`,
+        `Stopped ${cluster.watchdogUnit}`,
+        `Stopping ${cluster.unit}`,
+        `Stopped ${cluster.unit}`,
+      ]);
+      await allIsWell();
+    });
+
     it('does not mind when PostgreSQL comes long after the watchdog', async () => {
       await cluster.startAtBoot(false);
       await host.reboot();

@@ -81,13 +81,29 @@ for (const suite of suites()) {
       assert.equal(await pair.lab.app.output(psql('select 1')), '1');
     });
 
-    it('tells the application within heartbeat_timeout when the cable of db1 is pulled', async () => {
+    it('tells the application and psql within heartbeat_timeout when the cable of db1 is pulled', async () => {
       const seen = application.lines.length;
+      // In the middle of a statement, through conmgr, which it knows as any server.
+      const session = pair.lab.app.start(
+        `psql 'host=localhost port=27546 dbname=postgres user=postgres sslmode=disable' -XAt <<'END'
+select 'at ' || host(inet_server_addr());
+select pg_sleep(1000);
+END`,
+      );
+      session.stdin.end();
+      await session.waitForLine(new RegExp(`^at ${ADDRESS.db1}$`));
       const cut = performance.now();
       await pair.lab.cut('db1');
-      await application.waitForLine(/^lost: 08006 /, { after: seen, timeoutMs: 30_000 });
-      const tookMs = performance.now() - cut;
-      assert.ok(tookMs < TIMEOUT_MS + SLACK_MS, `took ${Math.round(tookMs)} ms`);
+      const told = async (what: string, word: Promise<unknown>): Promise<void> => {
+        await word;
+        const tookMs = performance.now() - cut;
+        assert.ok(tookMs < TIMEOUT_MS + SLACK_MS, `${what}: took ${Math.round(tookMs)} ms`);
+      };
+      await Promise.all([
+        told('application', application.waitForLine(/^lost: 08006 /, { after: seen, timeoutMs: 30_000 })),
+        told('psql', session.waitForLine(/connection to server was lost/, { timeoutMs: 30_000 })),
+      ]);
+      assert.equal((await session.done).code, 2);
     });
 
     it('sends the application and psql to db2 when that is promoted', async () => {

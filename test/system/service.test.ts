@@ -5,14 +5,18 @@ import { Host } from './harness/host.js';
 import { suites } from './harness/images.js';
 import { Instance, QUICK } from './harness/instance.js';
 
-/** A daemon under systemd: what both must keep. */
+/** A daemon under systemd: what all must keep. */
 interface Daemon {
   readonly host: Host;
   readonly unit: string;
   /** Changes a setting that a reload takes over, named `watched`. */
-  readonly change: () => Promise<void>;
-  readonly watched: string;
+  readonly change?: () => Promise<void>;
+  readonly watched?: string;
 }
+
+/** Loaded into a daemon: its event loop stands still from the signal on, while its other threads go on. */
+const BLOCK_LOOP = "process.on('SIGIO', () => { for (;;); });\n";
+const BLOCK_FILE = '/srv/block-loop.js';
 
 /** Waits until the unit was started again `times` times and runs. */
 function startedAgain({ host, unit }: Daemon, times: number): Promise<true> {
@@ -38,11 +42,13 @@ function daemonRules(daemon: () => Daemon): void {
   it('reads its configuration again at systemctl reload, as the same process', async () => {
     const { host, unit, change, watched } = daemon();
     const before = await host.mainPid(unit);
-    await change();
+    await change?.();
     await host.output(['systemctl', 'reload', unit]);
-    await host.until('the change is in the journal', async () =>
-      (await host.journal(`--unit=${unit}`)).some(({ MESSAGE = '' }) => MESSAGE.includes(watched)),
-    );
+    if (watched !== undefined) {
+      await host.until('the change is in the journal', async () =>
+        (await host.journal(`--unit=${unit}`)).some(({ MESSAGE = '' }) => MESSAGE.includes(watched)),
+      );
+    }
     const { ActiveState } = await host.unit(unit);
     assert.equal(ActiveState, 'active');
     assert.equal(await host.mainPid(unit), before);
@@ -64,24 +70,38 @@ function daemonRules(daemon: () => Daemon): void {
     assert.notEqual(await host.mainPid(unit), before);
   });
 
-  it('is ended by WatchdogSec when it hangs, and started again', async () => {
-    const { host, unit } = daemon();
-    await host.write(
-      `/etc/systemd/system/${unit}.d/quick.conf`,
-      '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n',
-    );
-    await host.output(['systemctl', 'daemon-reload']);
-    await host.output(['systemctl', 'restart', unit]);
-    const before = await host.mainPid(unit);
-    await host.signal(unit, 'SIGSTOP');
-    await startedAgain(daemon(), 1);
-    assert.notEqual(await host.mainPid(unit), before);
-    const lines = (await host.journal(`UNIT=${unit}`)).map(({ MESSAGE = '' }) => MESSAGE);
-    assert.ok(
-      lines.some((line) => line.includes('Watchdog timeout (limit 2s)!')),
-      lines.join('\n'),
-    );
-  });
+  for (const [how, signal] of [
+    ['is stopped', 'SIGSTOP'],
+    ['hangs in its event loop alone', 'SIGIO'],
+  ] as const) {
+    it(`is ended by WatchdogSec when it ${how}, and started again`, async () => {
+      const { host, unit } = daemon();
+      await host.write(BLOCK_FILE, BLOCK_LOOP);
+      await host.write(
+        `/etc/systemd/system/${unit}.d/quick.conf`,
+        [
+          '[Service]',
+          'WatchdogSec=2s',
+          'TimeoutAbortSec=1s',
+          'UnsetEnvironment=',
+          `Environment=NODE_OPTIONS=--require=${BLOCK_FILE}`,
+          '',
+        ].join('\n'),
+      );
+      await host.output(['systemctl', 'daemon-reload']);
+      await host.output(['systemctl', 'restart', unit]);
+      const { InvocationID } = await host.unit(unit);
+      await host.signal(unit, signal);
+      await startedAgain(daemon(), 1);
+      const lines = (await host.journal(`UNIT=${unit}`, `INVOCATION_ID=${InvocationID}`)).map(
+        ({ MESSAGE = '' }) => MESSAGE,
+      );
+      assert.ok(
+        lines.some((line) => line.includes('Watchdog timeout (limit 2s)!')),
+        lines.join('\n'),
+      );
+    });
+  }
 
   it('stops when told to, with status 0', async () => {
     const { host, unit } = daemon();
@@ -132,5 +152,22 @@ for (const suite of suites()) {
         await cluster.sql('select pg_reload_conf()');
       },
     }));
+  });
+
+  describe(`conmgr-helper on ${suite.name}, which may not load programs into the kernel`, () => {
+    let host: Host;
+    before(async () => {
+      host = await Host.boot(suite.installed, { name: 'app' });
+    });
+    after(() => host?.remove());
+    daemonRules(() => ({ host, unit: 'conmgr-helper.service' }));
+
+    it('says what keeps the programs out, without trying for ever', async () => {
+      const { ActiveState, ExecMainStatus, NRestarts } = await host.unit('conmgr-redirect.service');
+      assert.deepEqual(
+        { ActiveState, ExecMainStatus, NRestarts },
+        { ActiveState: 'failed', ExecMainStatus: '78', NRestarts: '0' },
+      );
+    });
   });
 }
