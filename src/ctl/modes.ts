@@ -62,7 +62,7 @@ export const MODES: readonly Mode[] = [
     operands: [],
     options: [...STARTING, 'stopMode'],
     directoryFrom: 'CMDATA',
-    doc: 'stop and start; applications keep their SQL sessions',
+    doc: 'stop and start; sessions of the client library go on',
     run: runRestart,
   },
   {
