@@ -44,6 +44,19 @@ for (const suite of suites()) {
       await assertShows(cluster.directory, NOT_RUNNING);
     });
 
+    it('and its like act on a watchdog that runs as another user', async () => {
+      await host.output(['systemctl', 'start', cluster.unit, cluster.watchdogUnit]);
+      const ctl = (...words: string[]): Promise<string> =>
+        host.output(['cm_ctl', 'watchdog', ...words, '-D', cluster.directory]);
+      await host.until('the instance is known', async () => /primary/.test(await ctl('status')));
+      assert.match(await ctl('terminate', '--dry-run', '192.0.2.1'), /192\.0\.2\.1/);
+      await ctl('pause');
+      assert.match(await ctl('status'), /paused/);
+      await ctl('resume');
+      assert.doesNotMatch(await ctl('status'), /paused/);
+      await host.output(['systemctl', 'stop', cluster.watchdogUnit, cluster.unit]);
+    });
+
     it('shows those of any other data directory that was never started, that runs, and that is stopped', async () => {
       const control = (...words: string[]): Promise<string> =>
         host.output([`${programs}/pg_ctl`, '-D', data, '-l', '/srv/data/log', ...words], { user: 'alice' });
