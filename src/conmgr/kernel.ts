@@ -10,8 +10,8 @@ import { formatTarget } from '../core/guard/target.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import type { Clock, TimerHandle } from '../core/time.js';
+import { type Abilities, assertGuard, probeHelper } from '../io/helper-abilities.js';
 import { type HelperAnswer, HelperClient, HelperRefusal, HelperUnreachable } from '../io/helper-client.js';
-import { type Abilities, assertGuard, probeHelper } from './kernel-abilities.js';
 import { type KernelCount, KernelCounts } from './kernel-counts.js';
 import { ListenerWays } from './listener-ways.js';
 

@@ -2,8 +2,8 @@
 import type { ConmgrConfig, ListenerConfig } from '../core/config/types.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
+import { type Abilities, whyForwarded } from '../io/helper-abilities.js';
 import type { HelperUnreachable } from '../io/helper-client.js';
-import type { Abilities } from './kernel-abilities.js';
 
 export class ListenerWays {
   readonly #config: () => ConmgrConfig;
@@ -35,12 +35,9 @@ export class ListenerWays {
   }
 
   /** '' = the kernel redirects it. */
-  whyForwarded({ mode, port }: ListenerConfig, helper: Abilities | HelperUnreachable): string {
-    if (mode === 'gateway') return 'listener_mode is gateway';
-    if (helper instanceof Error) return `conmgr-helper cannot be reached: ${helper.message}`;
-    if (helper.redirect !== '') return helper.redirect;
-    if (helper.refusedListeners.has(port)) return `no list of conmgr-helper allows listener ${port}`;
-    return this.#problems.get(port) ?? '';
+  whyForwarded(listener: ListenerConfig, helper: Abilities | HelperUnreachable): string {
+    const reason = whyForwarded(listener, helper);
+    return reason === '' ? (this.#problems.get(listener.port) ?? '') : reason;
   }
 
   /** Says of each listener which way it goes, whenever that is another one than before. */

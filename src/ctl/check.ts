@@ -13,6 +13,7 @@ import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { openDirectory } from '../io/conmgr-directory.js';
 import type { Call } from './call.js';
+import { checkKernel } from './check-kernel.js';
 import { readConfiguration } from './configuration.js';
 import type { Output } from './output.js';
 import { tryInstance } from './probe-watchdog.js';
@@ -39,6 +40,8 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   output.lines([title('Effective values'), renderEffective(effectiveValues(config, lines)).trimEnd(), '']);
   output.lines([title('File descriptors')]);
   const enough = checkDescriptors(real, config, await conmgrStartLimit(call, real), output);
+  const { uid: owner } = await stat(real);
+  const startable = await checkKernel(call, config, owner, title('Kernel'));
   output.lines(['', title('Instances')]);
 
   const trials = await Promise.all(
@@ -49,7 +52,7 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
     }),
   );
   output.lines(renderTrials(trials, output.layout));
-  if (!enough) return EXIT.configuration;
+  if (!enough || !startable) return EXIT.configuration;
   const failed = trials.filter((trial) => !isUsable(trial)).length;
   if (failed === 0) return EXIT.done;
   output.report(CTL_MESSAGES.linksFailed, { failed, all: trials.length });

@@ -3,14 +3,17 @@ import { symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conmgrDescriptors, type DescriptorNeed } from '../core/config/descriptors.js';
 import { sampleConfig } from '../core/config/render.js';
+import type { ConmgrConfig } from '../core/config/types.js';
 import { DROP_INS, limitsDropIn, type Registrar, serviceDropIn } from '../core/ctl/drop-in.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { CONFIG_FILE, readConfigFile } from '../io/conmgr-directory.js';
 import { conmgrOf } from '../io/conmgr-process.js';
 import { makeDirectories } from '../io/make-directories.js';
+import { groupExists } from '../io/user-lookup.js';
 import type { Call } from './call.js';
 import { readConfiguration } from './configuration.js';
+import { HELPER_GROUP, remindOfHelper, setHelperList, wantsList } from './helper-list.js';
 import {
   assertInstanceName,
   findRegistrant,
@@ -44,8 +47,13 @@ export async function runRegister(call: Call, places?: RegistryPlaces): Promise<
   };
   const registry = await openRegistry(call, scope, question, places);
   const registrant = await findRegistrant(call, registry);
-  const need = await descriptorsOf(call, registrant);
-  const done = await setUp(registry, registrant);
+  const config = await configurationOf(call, registrant);
+  const need =
+    config === undefined ? undefined : conmgrDescriptors(config.instances.length, config.maxConnections);
+  const done = await setUp(registry, registrant, config);
+  done.push(
+    await setHelperList(registry, registrant.unit, config, userWord(registrant.account), call.world.output),
+  );
   if (need !== undefined) done.push(...(await checkLimit(call, registry, registrant, need)));
   done.push(await registry.enable(registrant.unit));
   await tell(
@@ -55,6 +63,7 @@ export async function runRegister(call: Call, places?: RegistryPlaces): Promise<
     need === undefined,
     done.filter((line) => line !== ''),
   );
+  await remindOfHelper(registry, config, call.world.output);
   return EXIT.done;
 }
 
@@ -62,21 +71,24 @@ export async function runRegister(call: Call, places?: RegistryPlaces): Promise<
  * What its conmgr.conf asks for; undefined for one that is still to be written. Rejects when the file has errors.
  * A directory that this mode made is registered again before somebody has named the servers in it.
  */
-async function descriptorsOf(
+async function configurationOf(
   { options }: Call,
   { directory, isNew }: Registrant,
-): Promise<DescriptorNeed | undefined> {
+): Promise<ConmgrConfig | undefined> {
   if (isNew) return undefined;
   if (options.directory === undefined) {
     const text = await readConfigFile(directory).catch(() => '');
     if (text === sampleConfig()) return undefined;
   }
-  const { config } = await readConfiguration(directory);
-  return conmgrDescriptors(config.instances.length, config.maxConnections);
+  return (await readConfiguration(directory)).config;
 }
 
 /** Makes what is missing: directory, link, drop-in. Returns what was done, '' for nothing. */
-async function setUp(registry: Registry, registrant: Registrant): Promise<string[]> {
+async function setUp(
+  registry: Registry,
+  registrant: Registrant,
+  config: ConmgrConfig | undefined,
+): Promise<string[]> {
   const { directory, unit, missingLink, linked, isNew, account } = registrant;
   const done: string[] = [];
   // Refused before anything is made.
@@ -94,7 +106,12 @@ async function setUp(registry: Registry, registrant: Registrant): Promise<string
     done.push(`linked ${missingLink} to ${directory}`);
   }
   const user = registry.scope === 'user' || account.name === TEMPLATE_USER ? undefined : userWord(account);
-  const text = serviceDropIn(registrarOf(registry, unit), { user, writable: linked ? [directory] : [] });
+  const inGroup = user !== undefined && wantsList(registry, config) && (await groupExists(HELPER_GROUP));
+  const text = serviceDropIn(registrarOf(registry, unit), {
+    user,
+    writable: linked ? [directory] : [],
+    group: inGroup ? HELPER_GROUP : undefined,
+  });
   const written = await registry.setDropIn(unit, DROP_INS.service, text);
   if (written !== '') await registry.reload();
   return [...done, written];

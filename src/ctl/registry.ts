@@ -13,6 +13,7 @@ import { namesIn, readUnitFile, removeUnitFile, writeUnitFile } from '../io/drop
 import { makeDirectories } from '../io/make-directories.js';
 import { errorText } from '../io/native.js';
 import { type ManagerScope, Systemctl, SystemctlError, systemdRuns } from '../io/systemctl.js';
+import { TARGET_LISTS } from '../io/target-lists.js';
 import { homeOfUser, namedDirectories } from '../io/unit-directory.js';
 import { lookUpUser } from '../io/user-lookup.js';
 import type { Call } from './call.js';
@@ -30,12 +31,19 @@ export interface RegistryPlaces {
   readonly booted?: string;
   /** Holds a file for each user whose manager lingers (loginctl(1)). */
   readonly linger: string;
+  /** Lists of conmgr-helper; only the manager of the host has any. */
+  readonly lists?: string;
 }
 
 export function usualPlaces(scope: ManagerScope): RegistryPlaces {
   const home = homeOfUser();
   const units = scope === 'system' ? '/etc/systemd/system' : join(home, '.config/systemd/user');
-  return { units, named: namedDirectories(scope === 'user', home), linger: '/var/lib/systemd/linger' };
+  const places = {
+    units,
+    named: namedDirectories(scope === 'user', home),
+    linger: '/var/lib/systemd/linger',
+  };
+  return scope === 'system' ? { ...places, lists: TARGET_LISTS } : places;
 }
 
 /** The one target that starts what is enabled on a host; the manager of a user has none of ours. */

@@ -8,6 +8,7 @@ import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { linksTo } from '../io/unit-links.js';
 import type { Call } from './call.js';
+import { removeHelperList } from './helper-list.js';
 import { assertInstanceName, unitsFor } from './register-directory.js';
 import {
   asRoot,
@@ -91,7 +92,7 @@ async function linkAt(place: string): Promise<string | undefined> {
 
 /** Disables a unit and removes what cm_ctl wrote for it. Returns what was done, '' for nothing. */
 export async function takeAway(registry: Registry, unit: string): Promise<string[]> {
-  const done = [await registry.disable(unit)];
+  const done = [await registry.disable(unit), await removeHelperList(registry, unit)];
   for (const name of Object.values(DROP_INS)) done.push(await registry.setDropIn(unit, name, undefined));
   if (done.some((line) => line.startsWith('removed'))) await registry.reload();
   return done;

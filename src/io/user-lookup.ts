@@ -39,3 +39,12 @@ function accountOf(line: string): Account | undefined {
   if (name === '' || !/^[0-9]+$/.test(uid) || !/^[0-9]+$/.test(gid)) return undefined;
   return { name, uid: Number(uid), gid: Number(gid), ...(home !== '' && { home }) };
 }
+
+/** Whether there is such a group. Never rejects. */
+export function groupExists(name: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('getent', ['group', '--', name], { timeout: LOOK_UP_LIMIT_MS }, (error) =>
+      resolve(error === null),
+    );
+  });
+}

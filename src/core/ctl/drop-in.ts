@@ -18,6 +18,8 @@ export interface ServiceSettings {
   readonly user: string | undefined;
   /** Absolute paths without control characters that the template does not let the program write. */
   readonly writable: readonly string[];
+  /** A group that the user is not in; undefined for none. */
+  readonly group?: string | undefined;
 }
 
 /** Who writes a file, and for which unit. */
@@ -39,9 +41,13 @@ export function isOwnDropIn(text: string): boolean {
 }
 
 /** Text of the first drop-in; undefined when the template's settings do. */
-export function serviceDropIn(registrar: Registrar, { user, writable }: ServiceSettings): string | undefined {
+export function serviceDropIn(
+  registrar: Registrar,
+  { user, writable, group }: ServiceSettings,
+): string | undefined {
   const lines = [
     ...(user === undefined ? [] : [`User=${withoutSpecifiers(user)}`]),
+    ...(group === undefined ? [] : [`SupplementaryGroups=${withoutSpecifiers(group)}`]),
     // The dash: a directory that is missing is told by the program, which finds clearer words.
     ...(writable.length === 0
       ? []

@@ -74,10 +74,19 @@ function portOf(text: string | undefined): number | undefined {
     : undefined;
 }
 
+/** By this line a file is known as cm_ctl's own. */
+const MARK = '# Written by "cm_ctl register", which may change it; "cm_ctl unregister" removes it.';
+
+/** Whether cm_ctl wrote a file, and so may change and remove it. */
+export function isOwnTargetList(text: string): boolean {
+  return text.startsWith(MARK);
+}
+
 /** The file that allows this and nothing else; `parseTargetList` reads it back. */
 export function renderTargetList(list: TargetList): string {
   return [
-    '# What conmgr-helper does for an instance of conmgr. It must belong to root, and nobody else may write it.',
+    MARK,
+    '# What conmgr-helper does for an instance of conmgr. It belongs to root, and nobody else may write it.',
     ...list.users.map((user) => `user ${user}`),
     ...list.targets.map(({ range, port }) => `target ${range.text} ${port}`),
     ...list.listeners.map((port) => `listener ${port}`),
@@ -89,9 +98,15 @@ export function renderTargetList(list: TargetList): string {
 export class Permission {
   readonly #lists: readonly TargetList[];
 
-  /** `user` and `uid`: two names of the same one; a number without an entry in passwd(5) has only the latter. */
+  /**
+   * `user` and `uid`: two names of the same one; a number without an entry in passwd(5) has only the latter. Root, who
+   * writes the lists, may what any of them allows.
+   */
   constructor(lists: readonly TargetList[], user: string | undefined, uid: number) {
-    this.#lists = lists.filter(({ users }) => users.some((name) => name === user || name === String(uid)));
+    this.#lists =
+      uid === 0
+        ? lists
+        : lists.filter(({ users }) => users.some((name) => name === user || name === String(uid)));
   }
 
   /** Whether any list names the user. */

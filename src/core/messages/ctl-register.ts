@@ -222,6 +222,31 @@ export const CTL_REGISTER_MESSAGES = {
     cause: 'Drop-ins are read in the order of their names, and a later one sets LimitNOFILE= again.',
     cure: 'Change the figure in that file.',
   },
+  helperListForeign: {
+    code: 'CM3150',
+    level: 'WARNING',
+    text: 'list of conmgr-helper "{file}" was not written by cm_ctl, and stays as it is',
+    hint: 'Add what is missing by hand, or move it away and register the instance again.',
+    cause: 'There is a file of this name that does not begin with the line of cm_ctl.',
+    cure: 'Do what the hint says.',
+  },
+  helperListIncomplete: {
+    code: 'CM3151',
+    level: 'WARNING',
+    text: 'list of conmgr-helper has no address of one instance: {reason}',
+    hint: 'Register the instance again when the name is known.',
+    cause: 'The list allows addresses, and a name of conmgr.conf could not be resolved.',
+    cure: 'Do what the hint says, or set backend_hostaddr in conmgr.conf.',
+  },
+  helperOff: {
+    code: 'CM3152',
+    level: 'NOTICE',
+    text: 'conmgr.conf asks for {what}, and conmgr-helper does not run',
+    hint: 'Switch it on: systemctl enable --now conmgr-helper',
+    cause:
+      'Connections are ended and redirected in the kernel by a service of its own, which is off until somebody wants it.',
+    cure: 'Do what the hint says.',
+  },
   lingerOff: {
     code: 'CM3127',
     level: 'NOTICE',

@@ -1,12 +1,12 @@
 /** What conmgr-helper can do on this host and may do for this conmgr. */
-import type { ConmgrConfig } from '../core/config/types.js';
+import type { ConmgrConfig, ListenerConfig } from '../core/config/types.js';
 import { wireTarget } from '../core/conmgr/kernel-orders.js';
 import { type Destination, redirectedListeners } from '../core/conmgr/kernel-wishes.js';
 import { MOST_TARGETS } from '../core/guard/request.js';
 import { formatTarget, parseTarget, type Target } from '../core/guard/target.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { MessageError } from '../core/messages/message-error.js';
-import { type HelperAnswer, HelperUnreachable, REFUSED } from '../io/helper-client.js';
+import { type HelperAnswer, HelperUnreachable, REFUSED } from './helper-client.js';
 
 /** What the helper said; in all texts '' = it can. */
 export interface Abilities {
@@ -21,7 +21,7 @@ export interface Abilities {
 /** Asks. undefined: it cannot be reached, or answers otherwise than it should. */
 export async function probeHelper(
   ask: (request: object) => Promise<HelperAnswer | Error>,
-  config: ConmgrConfig,
+  config: Pick<ConmgrConfig, 'instances' | 'listeners'>,
   places: readonly Destination[],
 ): Promise<Abilities | undefined> {
   const targets = distinct([...configuredTargets(config), ...places.map(({ target }) => target)]);
@@ -59,7 +59,7 @@ function refusedOf(answer: HelperAnswer): string[] {
   return Array.isArray(refused) ? refused.map(String) : [];
 }
 
-const REGISTER = 'As root: cm_ctl register, which writes the list of an instance to /etc/conmgr/targets.d.';
+const REGISTER = 'As root, "cm_ctl register" writes the list of an instance to /etc/conmgr/targets.d.';
 
 /** Throws MessageError (guardImpossible) with the cure, unless the connections to all instances can be ended. */
 export function assertGuard(helper: Abilities | HelperUnreachable): void {
@@ -73,6 +73,14 @@ export function assertGuard(helper: Abilities | HelperUnreachable): void {
   } else if (helper.refusedTargets.length > 0) {
     refuse(`no list of conmgr-helper allows ${helper.refusedTargets.join(', ')}`, REGISTER);
   }
+}
+
+/** Why conmgr forwards what comes by a listener; '' = the kernel can redirect it. */
+export function whyForwarded({ mode, port }: ListenerConfig, helper: Abilities | HelperUnreachable): string {
+  if (mode === 'gateway') return 'listener_mode is gateway';
+  if (helper instanceof Error) return `conmgr-helper cannot be reached: ${helper.message}`;
+  if (helper.redirect !== '') return helper.redirect;
+  return helper.refusedListeners.has(port) ? `no list of conmgr-helper allows listener ${port}` : '';
 }
 
 /** What makes the helper reachable. */
