@@ -90,7 +90,11 @@ export class Kernel {
     const helper = this.#helper;
     if (helper instanceof Error) return;
     const means = { guard: helper.guard === '', redirect: helper.redirect === '' };
-    for (const order of this.#orders.next(this.#options.wishes(), means)) void this.#carryOut(order);
+    for (const order of this.#orders.next(this.#options.wishes(), means)) {
+      // Refused once is enough.
+      if (order.port !== undefined && helper.refusedListeners.has(order.port)) this.#orders.failed(order);
+      else void this.#carryOut(order);
+    }
     // An address that has become known may be one that no list allows: that is said now, not when the server is lost.
     if (this.#asked !== this.#targetsText()) void this.#probe();
   }
