@@ -2,7 +2,7 @@
  * The list by which conmgr-helper knows what it does for an instance: written by `cm_ctl register`, as root, where its
  * conmgr.conf wants something of the kernel (docs/decisions/0031-guard-redirect-and-the-helper.md).
  */
-import { mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseCidr } from '../core/config/address.js';
 import type { ConmgrConfig } from '../core/config/types.js';
@@ -10,6 +10,7 @@ import { redirectedListeners, wantsKernel } from '../core/conmgr/kernel-wishes.j
 import { isOwnTargetList, renderTargetList } from '../core/guard/target-list.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { readUnitFile, removeUnitFile, writeUnitFile } from '../io/drop-in-files.js';
+import { makeDirectories } from '../io/make-directories.js';
 import { resolveHost } from '../io/resolver.js';
 import { SystemctlError } from '../io/systemctl.js';
 import type { Output } from './output.js';
@@ -20,8 +21,11 @@ export const HELPER_UNIT = 'conmgr-helper.service';
 export const HELPER_GROUP = 'conmgr';
 
 /** Whether a list is to be there: nothing is allowed that conmgr.conf does not ask for. */
-export function wantsList({ places }: Registry, config: ConmgrConfig | undefined): config is ConmgrConfig {
-  return places.lists !== undefined && config !== undefined && wantsKernel(config);
+export function wantsList(
+  { scope, places }: Registry,
+  config: ConmgrConfig | undefined,
+): config is ConmgrConfig {
+  return scope === 'system' && places.lists !== undefined && config !== undefined && wantsKernel(config);
 }
 
 /**
@@ -49,7 +53,7 @@ export async function setHelperList(
   await attempt('write', file, async () => {
     // Also below a strict umask: it is no secret, and the helper is not root.
     const folder = dirname(dirname(file));
-    await mkdir(folder, { recursive: true, mode: 0o755 });
+    if ((await makeDirectories(folder)) !== undefined) await chmod(folder, 0o755);
     await writeUnitFile(file, text);
   });
   await tellHelper(registry);
@@ -68,7 +72,8 @@ export async function removeHelperList(registry: Registry, unit: string): Promis
 }
 
 /** `/etc/conmgr/targets.d/app1.conf` for conmgr@app1.service. */
-function fileOf({ places }: Registry, unit: string): string | undefined {
+function fileOf({ scope, places }: Registry, unit: string): string | undefined {
+  if (scope === 'user') return undefined;
   const [, name] = /^conmgr@(.+)\.service$/.exec(unit) ?? [];
   return places.lists === undefined || name === undefined ? undefined : join(places.lists, `${name}.conf`);
 }
@@ -82,7 +87,7 @@ async function listOf(config: ConmgrConfig, user: string, output: Output): Promi
       });
       return addresses.flatMap((address) => {
         const range = parseCidr(address);
-        return range === undefined ? [] : [{ range, port }];
+        return range === undefined ? [] : [{ range: { ...range, text: address }, port }];
       });
     }),
   );

@@ -46,6 +46,7 @@ case $verb in
     cat "$STATE/loaded/$last.d"/*.conf 2>/dev/null | grep ^LimitNOFILE= ;;
   daemon-reload) printf '%s\\n' "$verb" >> "$STATE/calls"; rm -rf "$STATE/loaded"; cp -R "$UNITS" "$STATE/loaded" ;;
   enable) printf '%s\\n' "$verb$units" >> "$STATE/calls"; for unit in $units; do : > "$STATE/enabled-$unit"; done ;;
+  reload) printf '%s\\n' "$verb$units" >> "$STATE/calls" ;;
   disable) printf '%s\\n' "$verb$units" >> "$STATE/calls"; rm -f "$STATE/enabled-\${units# }" ;;
 esac
 exit 0
@@ -66,7 +67,7 @@ export class Host {
     this.#bin = join(this.home, 'bin');
     const [units, named, linger] = ['units', 'named', 'linger'].map((name) => join(this.home, name));
     if (units === undefined || named === undefined || linger === undefined) throw new Error('no places');
-    this.places = { units, named, linger, booted: this.home };
+    this.places = { units, named, linger, booted: this.home, lists: join(this.home, 'conmgr/targets.d') };
     for (const folder of [this.#state, this.#bin, units]) mkdirSync(folder);
     this.program('systemctl', SYSTEMCTL);
   }
