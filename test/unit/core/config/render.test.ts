@@ -71,7 +71,7 @@ describe('the values in effect', () => {
     ]) {
       assert.ok(listing.includes(line), line);
     }
-    assert.ok(!listing.some((line) => /hostaddr|guard|listener|ssl/.test(line)));
+    assert.ok(!listing.some((line) => /hostaddr|listener|ssl/.test(line)));
   });
 
   it('are a file that means the same', () => {
@@ -138,8 +138,8 @@ describe('the list of parameters for manuals', () => {
     assert.equal(section, 'Instances');
     assert.equal(docs.get('heartbeat_timeout')?.unit, 's');
     assert.equal(docs.get('max_lag')?.unit, 'bytes');
-    assert.equal(docs.get('guard')?.availability, 'later');
+    assert.equal(docs.get('status_port')?.availability, 'later');
     assert.equal(docs.get('watchdog.max_heartbeat_connections')?.default, "the instance's max_connections");
-    assert.equal(docs.get('listener_modeN')?.bounds, 'auto, gateway');
+    assert.equal(docs.get('listener_modeN')?.bounds, 'auto, redirect, gateway');
   });
 });

@@ -94,8 +94,6 @@ describe('a name', () => {
 
 describe('a parameter whose function is not in this version', () => {
   const later: readonly (readonly [name: string, ownDefault: string, other: string])[] = [
-    ['guard', 'off', 'on'],
-    ['guard', 'FALSE', 'maybe'],
     ['status_port', '0', '9187'],
     ['heartbeat_sslmode', 'disable', 'require'],
     ['heartbeat_sslrootcert', "''", "'/etc/root.crt'"],
