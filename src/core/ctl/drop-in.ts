@@ -1,6 +1,6 @@
 /**
  * The drop-ins that cm_ctl writes for a unit and takes away again (docs/decisions/0021-cm_ctl-and-systemd.md). Syntax:
- * systemd.syntax(7), systemd.unit(5) "Specifiers", systemd.exec(5) User=, ReadWritePaths=, LimitNOFILE=.
+ * systemd.syntax(7), systemd.unit(5) "Specifiers" and RequiresMountsFor=, systemd.exec(5) User=, ReadWritePaths=, LimitNOFILE=.
  */
 
 /** Names of the files. The usual name of an administrator's own, override.conf, sorts behind them and so prevails. */
@@ -40,11 +40,16 @@ export function isOwnDropIn(text: string): boolean {
   return text.startsWith(MARK);
 }
 
-/** Text of the first drop-in; undefined when the template's settings do. */
+/** Text of the first drop-in, which also has what may be written mounted first; undefined when the template's settings do. */
 export function serviceDropIn(
   registrar: Registrar,
   { user, writable, group }: ServiceSettings,
 ): string | undefined {
+  // Its file system may come late, and the name of the unit need not tell of it. A user's manager mounts nothing.
+  const mounts =
+    writable.length === 0 || registrar.scope === 'user'
+      ? []
+      : ['[Unit]', `RequiresMountsFor=${writable.map(listWord).join(' ')}`];
   const lines = [
     ...(user === undefined ? [] : [`User=${withoutSpecifiers(user)}`]),
     ...(group === undefined ? [] : [`SupplementaryGroups=${withoutSpecifiers(group)}`]),
@@ -53,7 +58,7 @@ export function serviceDropIn(
       ? []
       : [`ReadWritePaths=${writable.map((path) => listWord(`-${path}`)).join(' ')}`]),
   ];
-  return lines.length === 0 ? undefined : dropIn(registrar, lines);
+  return lines.length === 0 ? undefined : dropIn(registrar, lines, mounts);
 }
 
 /** Text of the second drop-in. `formula` shows how the figure came about. */
@@ -64,13 +69,18 @@ export function limitsDropIn(
   return dropIn(registrar, [`# ${need.formula}`, `LimitNOFILE=${need.figure}`]);
 }
 
-function dropIn({ mode, unit, scope }: Registrar, lines: readonly string[]): string {
+function dropIn(
+  { mode, unit, scope }: Registrar,
+  lines: readonly string[],
+  before: readonly string[] = [],
+): string {
   const remover = mode.replace('register', 'unregister');
   // The escapes in the name of a unit begin with what a shell takes for its own.
   const word = unit.includes('\\') ? `'${unit}'` : unit;
   return [
     `${MARK}${mode}", which may change it; "cm_ctl ${remover}" removes it.`,
     `# Settings of your own belong into another file: systemctl ${scope === 'user' ? '--user ' : ''}edit ${word}`,
+    ...before,
     '[Service]',
     ...lines,
     '',

@@ -47,12 +47,19 @@ describe('drop-ins', () => {
       [
         '# Written by "cm_ctl register", which may change it; "cm_ctl unregister" removes it.',
         '# Settings of your own belong into another file: systemctl edit conmgr@app1.service',
+        '[Unit]',
+        'RequiresMountsFor=/srv/app1',
         '[Service]',
         'User=alice',
         'ReadWritePaths=-/srv/app1',
         '',
       ].join('\n'),
     );
+  });
+
+  it('ask nothing to be mounted of the manager of a user', () => {
+    const text = serviceDropIn({ ...REGISTRAR, scope: 'user' }, { user: undefined, writable: ['/srv/app1'] });
+    assert.doesNotMatch(text ?? '', /Mounts/);
   });
 
   it('are not needed where the template will do', () => {
@@ -88,11 +95,11 @@ describe('drop-ins', () => {
       fc.property(fc.array(path, { minLength: 1, maxLength: 3 }), (writable) => {
         assert.ok(writable.every(fitsUnitFile));
         const text = serviceDropIn(REGISTRAR, { user: undefined, writable }) ?? '';
-        const lines = text.split('\n');
-        assert.equal(lines.length, 5);
-        const value = lines[3]?.replace(/^ReadWritePaths=/, '') ?? '';
+        const [, , , mounts = '', , places = '', ...rest] = text.split('\n');
+        assert.deepEqual(rest, ['']);
+        assert.deepEqual(wordsOf(mounts.replace(/^RequiresMountsFor=/, '')), writable);
         assert.deepEqual(
-          wordsOf(value),
+          wordsOf(places.replace(/^ReadWritePaths=/, '')),
           writable.map((one) => `-${one}`),
         );
       }),
