@@ -256,7 +256,7 @@ export const CONMGR_MESSAGES = {
     event: 'primary_changed',
     level: 'LOG',
     text: 'primary is now {primary} (was {was})',
-    cause: 'Another instance, or none, is offered for primary and read-write from now on.',
+    cause: 'Another instance is offered for primary and read-write from now on.',
     cure: 'None if the change was meant.',
   },
   primaryGone: {
@@ -267,7 +267,7 @@ export const CONMGR_MESSAGES = {
     detail: 'No application gets primary or read-write until there is one.',
     hint: '"cm_ctl status" shows every instance. Unless a failover or a conflict is under way, start the server again or promote a standby.',
     cause: 'The primary is lost, down or in conflict with another, and no other instance is one.',
-    cure: 'Start it again, or promote a standby. The messages before this one say why it is not offered.',
+    cure: 'The messages before this one say why it is not offered. Decide a conflict; else start it again, or promote a standby.',
   },
   conflict: {
     code: 'CM1242',
