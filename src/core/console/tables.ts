@@ -136,13 +136,18 @@ function listenerRows(status: StatusReport, config: ConmgrConfig): readonly Row[
   const addresses = status.listenAddresses.join(', ');
   const forwarded = (port: number): number =>
     status.applications.filter(({ listener }) => listener === port).length;
-  const row = (port: number, target: string, forwards: boolean): Row => ({
-    port,
-    addresses,
-    target,
-    stock_drivers: forwards ? 'forwarded' : 'refused',
-    sessions: forwarded(port),
-  });
+  const row = (port: number, target: string, forwards: boolean): Row => {
+    const led = status.kernel?.listeners.find((one) => one.port === port && one.via === 'redirect');
+    const way = led === undefined ? 'forwarded' : 'redirected';
+    return {
+      port,
+      addresses,
+      target,
+      stock_drivers: forwards ? way : 'refused',
+      // What came while the kernel led nowhere was forwarded.
+      sessions: forwarded(port) + (led?.connections ?? 0),
+    };
+  };
   return [
     row(status.port, config.gatewayTargetSessionAttrs, config.gateway),
     ...config.listeners.map(({ port, target }) => row(port, target, true)),

@@ -9,6 +9,7 @@ import {
   formatSpan,
   type ZoneOffset,
 } from './amounts.js';
+import { kernelFacts } from './kernel-view.js';
 import { labelled } from './labelled.js';
 import type { SHOW_CHOICES } from './options.js';
 import { type Cell, renderTable, type Style, type TableLayout, type TableRow } from './table.js';
@@ -33,8 +34,10 @@ export function renderStatus(report: StatusReport, layout: StatusLayout): string
   switch (layout.show) {
     case 'instance':
       return instanceTable(report, layout);
-    case 'application':
-      return applicationTable(report, layout);
+    case 'application': {
+      const kernel = labelled(kernelFacts(report), layout);
+      return [...applicationTable(report, layout), ...(kernel.length === 0 ? [] : ['', ...kernel])];
+    }
     case 'all': {
       const applications = report.applications.length === 0 ? [] : ['', ...applicationTable(report, layout)];
       return [...head(report, layout), '', ...instanceTable(report, layout), ...applications];
@@ -50,13 +53,14 @@ export type PrintedStatus = Partial<StatusReport> & {
 
 /** Only what was asked for, for `--json`. */
 export function selectStatus(
-  { instances, applications, ...rest }: StatusReport,
+  { instances, applications, kernel, ...rest }: StatusReport,
   show: StatusLayout['show'],
   unit: RunningUnit | undefined,
 ): PrintedStatus {
   const head = { ...rest, unit: unit?.name ?? null, manager: unit?.kind ?? ('none' as const) };
   if (show === 'instance') return { ...head, instances };
-  return show === 'application' ? { ...head, applications } : { ...head, instances, applications };
+  const attached = { applications, ...(kernel === undefined ? {} : { kernel }) };
+  return show === 'application' ? { ...head, ...attached } : { ...head, instances, ...attached };
 }
 
 function head(report: StatusReport, layout: StatusLayout): string[] {
@@ -74,6 +78,7 @@ function head(report: StatusReport, layout: StatusLayout): string[] {
       `every ${formatPeriod(report.heartbeatIntervalMs)}, time-out ${formatPeriod(report.heartbeatTimeoutMs)}`,
     ],
     ['Applications', `${report.applications.length}${limit}`],
+    ...kernelFacts(report),
     ['Descriptors', `${descriptors.open} of ${descriptors.limit} open`],
   ];
   if (lastReload !== null) {

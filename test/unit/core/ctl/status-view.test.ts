@@ -255,4 +255,37 @@ describe('what start waits for', () => {
       'instance 1 (db2:5432): link up, up, standby\ninstance 1 (db1:5432): no link (connection refused)',
     );
   });
+
+  it('shows under guard how many connections each instance has, and which way each listener goes and why', () => {
+    const kernel: StatusReport['kernel'] = {
+      helper: '',
+      guard: { wanted: true, problem: '' },
+      connections: [
+        { instance: 0, count: 12 },
+        { instance: 1, count: 1 },
+      ],
+      listeners: [
+        { port: 27547, target: 'primary', via: 'redirect', reason: '', instances: [0], connections: 5 },
+        { port: 27548, target: 'standby', via: 'redirect', reason: '', instances: [], connections: null },
+        { port: 27549, target: 'any', via: 'gateway', reason: 'no helper', instances: [], connections: null },
+      ],
+    };
+    const lines = [
+      'Guard:        on, 12 connections to instance 0, 1 connection to instance 1',
+      'Listeners:    27547 (primary): redirect to instance 0, 5 connections',
+      '              27548 (standby): redirect to no instance',
+      '              27549 (any): gateway, no helper',
+    ].join('\n');
+    assert.ok(view(statusOf({ kernel })).includes(`Applications: 0\n${lines}\nDescriptors:`));
+    assert.equal(
+      view(statusOf({ kernel }), { show: 'application' }),
+      `No application is attached.\n\n${lines}`,
+    );
+    const broken = { ...kernel, guard: { wanted: true, problem: 'gone' } };
+    assert.ok(view(statusOf({ kernel: broken })).includes('\nGuard:        not possible: gone\n'));
+    const off = { ...kernel, guard: { wanted: false, problem: '' }, listeners: [] };
+    assert.ok(!/Guard|Listeners/.test(view(statusOf({ kernel: off }))));
+    assert.equal(selectStatus(statusOf({ kernel }), 'application', undefined).kernel, kernel);
+    assert.equal(selectStatus(statusOf({ kernel }), 'instance', undefined).kernel, undefined);
+  });
 });
