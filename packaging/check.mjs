@@ -18,6 +18,7 @@ const CHECKS = [
   ['house rules', 'packaging/check-house-rules.mjs'],
   ['manifest', 'packaging/check-manifest.mjs'],
   ['tables in documents', 'packaging/run-ts.mjs', 'packaging/render-protocol.ts', '--check'],
+  ['tables of drivers', 'packaging/run-ts.mjs', 'packaging/render-drivers.ts', '--check'],
 ];
 
 /** How applications see the client library: compiled as they are, an ES module and a CommonJS one. */

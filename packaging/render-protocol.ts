@@ -3,10 +3,8 @@
  *
  *     node packaging/run-ts.mjs packaging/render-protocol.ts [--check]
  *
- * A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`. With --check nothing is written: the
- * documents that differ are named and the exit status is 1.
+ * With --check nothing is written: the documents that differ are named and the exit status is 1.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { ALWAYS, type Machine, type MachineEvent } from '../src/core/fsm.js';
 import { HEALTH_MACHINE } from '../src/core/link/health.js';
 import { HEALTH_MEANING } from '../src/core/link/health-meaning.js';
@@ -23,16 +21,7 @@ import {
 } from '../src/core/protocol/messages.js';
 import { SESSION_MACHINE } from '../src/core/session/session-table.js';
 import { LOSS_MACHINE } from '../src/core/terminator/loss-table.js';
-
-const DOCUMENTS = ['docs/protocol.md', 'docs/state-machines.md'];
-
-type Cells = readonly (string | number)[];
-
-function table(head: Cells, rows: readonly Cells[]): string {
-  const line = (cells: Cells) =>
-    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
+import { type Cells, renderDocuments, table } from './document-tables.js';
 
 /** HELLO, GOODBYE_ACK: as the text of the document writes the names. */
 function upperCase(name: string): string {
@@ -144,27 +133,4 @@ const TABLES: Readonly<Record<string, () => string>> = {
   'loss machine': () => machine(LOSS_MACHINE),
 };
 
-/** A document with all its tables as the code has them. Throws Error for a table that the code does not have. */
-export function withTables(text: string): string {
-  return text.replace(
-    /(<!-- table: ([^>]*) -->\n)[\s\S]*?(<!-- end of table -->)/g,
-    (_all, head: string, name: string, tail: string) => {
-      const render = TABLES[name];
-      if (render === undefined) throw new Error(`there is no table "${name}"`);
-      return `${head}\n${render()}\n\n${tail}`;
-    },
-  );
-}
-
-const check = process.argv.includes('--check');
-for (const path of DOCUMENTS) {
-  const text = readFileSync(path, 'utf8');
-  const rendered = withTables(text);
-  if (rendered === text) continue;
-  if (check) {
-    console.log(
-      `${path}: tables differ from the code; run node packaging/run-ts.mjs packaging/render-protocol.ts`,
-    );
-    process.exitCode = 1;
-  } else writeFileSync(path, rendered);
-}
+renderDocuments(['docs/protocol.md', 'docs/state-machines.md'], TABLES, 'packaging/render-protocol.ts');

@@ -34,7 +34,7 @@ for (const way of WAYS) {
         const count = async (): Promise<unknown> =>
           (await scene.primary.sql(`select count(*)::int as n from ${table}`))[0]?.['n'];
         before(async () => {
-          adapter = await Adapter.start(driver);
+          adapter = await Adapter.start(driver, scene.within);
           await scene.primary.sql(`create table ${table} (n int)`);
         });
         after(() => adapter?.end());
@@ -45,9 +45,11 @@ for (const way of WAYS) {
             const server = await adapter.does('query', "select current_setting('cluster_name')");
             assert.ok(servers.includes(server), `${target}: ${server}`);
           }
+          const { applications } = await scene.conmgr.status();
+          if (way.kernel) assert.deepEqual(applications, [], 'bytes pass through conmgr');
         });
 
-        if (without['several hosts'] === undefined && without['several ports'] === undefined) {
+        if (!way.direct && without['several hosts'] === undefined && without['several ports'] === undefined) {
           it('chooses by itself, too, among several places', async () => {
             const places = [
               ...scene.route(driver, 'primary').places,

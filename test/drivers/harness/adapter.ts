@@ -42,13 +42,14 @@ export class Adapter {
     private readonly running: Running,
   ) {}
 
-  static async start(driver: Driver): Promise<Adapter> {
+  static async start(driver: Driver, within: readonly string[]): Promise<Adapter> {
     const place = { $OUT: inTree('build/drivers'), $NODE: process.execPath };
     const [program = '', ...args] = driver.command.map((word) =>
       word.replace(/\$(?:OUT|NODE)/, (name) => place[name as keyof typeof place]),
     );
     // The programs lie where packages of Node.js are found from; what they write goes elsewhere.
     const running = startCommand(program, args, {
+      within,
       cwd: inTree('test/drivers/programs'),
       env: { TMPDIR: temporaryDirectory(), PYTHONDONTWRITEBYTECODE: '1', PGCONNECT_TIMEOUT: '10' },
     });
@@ -107,6 +108,9 @@ export class Adapter {
 }
 
 /** Starts the programs of several drivers, side by side. */
-export async function startAdapters(drivers: readonly Driver[]): Promise<Adapter[]> {
-  return Promise.all(drivers.map((one) => Adapter.start(one)));
+export async function startAdapters(
+  drivers: readonly Driver[],
+  within: readonly string[],
+): Promise<Adapter[]> {
+  return Promise.all(drivers.map((one) => Adapter.start(one, within)));
 }

@@ -176,6 +176,8 @@ export function postgresJsOptions(connection: Connection): string {
     target_session_attrs: target === 'any' ? undefined : target,
     connection: options && { options },
     ssl: tls && encryptedBy(tls, places[0]),
+    // It asks a database for its types first, which the console does not have.
+    fetch_types: database === 'conmgr' ? false : undefined,
   });
 }
 

@@ -23,8 +23,10 @@ export interface Driver {
   readonly command: readonly string[];
   /** The connection in the words of the driver. */
   readonly connection: (connection: Connection) => string;
-  /** Language of the connection string in documents, and what stands around it. */
+  /** The connection string as it stands in a program. */
   readonly shown: (string: string) => string;
+  /** How an application with this driver is aware of conmgr: what of our client library it uses. */
+  readonly aware?: string;
   /** What it cannot do, with the reason. */
   readonly without: Readonly<Partial<Record<Ability, string>>>;
 }
@@ -38,17 +40,38 @@ export type Ability =
   | 'several hosts'
   /** The same with a port for each. */
   | 'several ports'
+  /** To go on to the next one of several hosts when one is lost. */
+  | 'lost hosts'
+  /** To end its attempts when none of several hosts can be had. */
+  | 'giving up'
   /** To tell target_session_attrs=prefer-standby from any. */
   | 'prefer-standby'
   /** SCRAM-SHA-256-PLUS. */
   | 'channel binding'
+  /** conmgr's console. */
+  | 'console'
   /** A name to verify apart from the address to connect to. */
   | 'hostaddr';
 
 const PYTHON = '/usr/bin/python3';
 const JDBC = '/usr/share/java/postgresql.jar';
 const PSQL = ['postgresql-client'];
+/** generators.py: PQconnectPoll is called before the socket can be written to, so libpq takes it for connected. */
+const EARLY_POLL: Driver['without'] = {
+  'lost hosts': 'its version 3.1.7 gives up at the first host that does not answer',
+};
 const same = (string: string): string => string;
+
+/** JSON of options as JavaScript; a certificate is read from its file. */
+function literal(json: string): string {
+  return json
+    .replace(/"ca":"([^"]*)"/, '"ca":readFileSync("$1")')
+    .replace(/"(\w+)":/g, '$1: ')
+    .replace(/,(?=[\w"])/g, ', ')
+    .replaceAll('"', "'")
+    .replace(/\{(?=\w)/g, '{ ')
+    .replace(/(?<=[^{])\}/g, ' }');
+}
 
 export const DRIVERS: readonly Driver[] = [
   {
@@ -67,7 +90,11 @@ export const DRIVERS: readonly Driver[] = [
     command: ['$NODE', 'pgbench-adapter.mjs'],
     connection: libpqString,
     shown: (string) => `pgbench "${string}"`,
-    without: { 'copy-out': 'it has no COPY to the client', cancel: 'it cancels nothing' },
+    without: {
+      'copy-out': 'it has no COPY to the client',
+      cancel: 'it cancels nothing',
+      console: 'it shows no rows',
+    },
   },
   {
     name: 'psycopg2',
@@ -85,7 +112,7 @@ export const DRIVERS: readonly Driver[] = [
     command: [PYTHON, 'psycopg3-adapter.py'],
     connection: libpqString,
     shown: (string) => `psycopg.connect("${string}")`,
-    without: {},
+    without: EARLY_POLL,
   },
   {
     name: 'psycopg3_async',
@@ -94,7 +121,7 @@ export const DRIVERS: readonly Driver[] = [
     command: [PYTHON, 'psycopg3-async-adapter.py'],
     connection: libpqString,
     shown: (string) => `await psycopg.AsyncConnection.connect("${string}")`,
-    without: {},
+    without: EARLY_POLL,
   },
   {
     name: 'psycopg_pool',
@@ -103,7 +130,7 @@ export const DRIVERS: readonly Driver[] = [
     command: [PYTHON, 'psycopg-pool-adapter.py'],
     connection: libpqString,
     shown: (string) => `psycopg_pool.ConnectionPool("${string}")`,
-    without: {},
+    without: EARLY_POLL,
   },
   {
     name: 'psqlodbc',
@@ -116,6 +143,7 @@ export const DRIVERS: readonly Driver[] = [
       'copy-in': 'ODBC has no COPY',
       'copy-out': 'ODBC has no COPY',
       'several ports': 'its keyword Port holds 9 characters',
+      console: 'it asks a database for its types first',
     },
   },
   {
@@ -129,7 +157,10 @@ export const DRIVERS: readonly Driver[] = [
     command: ['$OUT/ecpg-adapter'],
     connection: ecpgString,
     shown: (string) => `EXEC SQL CONNECT TO "${string}"`,
-    without: { 'several ports': 'a list of hosts shares one port' },
+    without: {
+      'several ports': 'a list of hosts shares one port',
+      console: 'a row needs a variable for each of its columns',
+    },
   },
   {
     name: 'pgjdbc',
@@ -151,7 +182,8 @@ export const DRIVERS: readonly Driver[] = [
     packages: [],
     command: ['$NODE', 'node-pg-adapter.mjs'],
     connection: nodePgOptions,
-    shown: (string) => `new pg.Client(${string})`,
+    shown: (string) => `new pg.Client(${literal(string)})`,
+    aware: '`CmClient`, `CmPool`',
     without: {
       'several hosts': 'it takes one',
     },
@@ -162,8 +194,10 @@ export const DRIVERS: readonly Driver[] = [
     packages: [],
     command: ['$NODE', 'postgres-js-adapter.mjs'],
     connection: postgresJsOptions,
-    shown: (string) => `postgres(${string})`,
+    shown: (string) => `postgres(${literal(string)})`,
+    aware: '`cmSocket()` for its option `socket`',
     without: {
+      'giving up': 'given several hosts it tries for ever',
       'channel binding': 'it has none',
     },
   },

@@ -1,26 +1,34 @@
 /** How long processes were ready to run while the machine was busy with others: what a bound in time has to allow for. */
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** For each thread, by its id: how long it has waited for a processor since it was born, in milliseconds. */
+export type Waits = ReadonlyMap<string, number>;
+
 /**
- * The time in milliseconds that the threads of these processes, and of all that descend from them, have waited for a
- * processor since they were born: second field of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst
- * of Linux).
+ * The waits of the threads of these processes, and of all that descend from `trees`: second field of
+ * /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst of Linux).
  */
-export function waitedForProcessorMs(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + waitedOfTreeMs(pid), 0);
+export function waits(processes: readonly number[], trees: readonly number[]): Waits {
+  const found = new Map<string, number>();
+  const look = (pid: number, descend: boolean): void => {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const place = `/proc/${pid}/task/${thread}`;
+        found.set(thread, Number(readFileSync(`${place}/schedstat`, 'utf8').split(' ')[1]) / 1e6);
+        if (!descend) continue;
+        const children = readFileSync(`${place}/children`, 'utf8').split(' ').filter(Boolean);
+        for (const child of children) look(Number(child), true);
+      }
+    } catch {
+      // It has ended meanwhile.
+    }
+  };
+  for (const pid of processes) look(pid, false);
+  for (const pid of trees) look(pid, true);
+  return found;
 }
 
-function waitedOfTreeMs(pid: number): number {
-  try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    return threads.reduce((sum, thread) => {
-      const place = `/proc/${pid}/task/${thread}`;
-      const waitedNs = Number(readFileSync(`${place}/schedstat`, 'utf8').split(' ')[1]);
-      const children = readFileSync(`${place}/children`, 'utf8').split(' ').map(Number).filter(Boolean);
-      return sum + waitedNs / 1e6 + waitedForProcessorMs(children);
-    }, 0);
-  } catch {
-    // It has ended meanwhile.
-    return 0;
-  }
+/** How long the threads of `now` have waited since `before`, all together. */
+export function waitedMs(before: Waits, now: Waits): number {
+  return [...now].reduce((sum, [thread, waited]) => sum + waited - (before.get(thread) ?? 0), 0);
 }

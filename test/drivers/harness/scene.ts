@@ -13,10 +13,11 @@ import {
 import { asServer, giveToServers } from '../../support/postgres-account.js';
 import { temporaryDirectory } from '../../support/tree.js';
 import { TestWatchdog } from '../../support/watchdog.js';
-import type { Place, Target } from './connection.js';
+import type { Target } from './connection.js';
 import type { Driver } from './drivers.js';
+import { Kernel } from './kernel.js';
 import { DatabaseHost, SERVER_NAME, setUpNetwork } from './network.js';
-import { type DirectServer, SERVER_PORT, type Way } from './ways.js';
+import { CONMGR_PORT, type DirectServer, PORTS, type Route, SERVER_PORT, type Way } from './ways.js';
 
 export interface SceneOptions {
   readonly conmgr?: ConmgrSettings;
@@ -43,12 +44,11 @@ function encryptionSettings(): Settings {
   return { ssl: 'on', ssl_cert_file: cert, ssl_key_file: key };
 }
 
-/** conmgr's own port. */
-export const CONMGR_PORT = 27546;
-
 const WATCHDOG_PORT = 27545;
 
 export class Scene {
+  #primary: 0 | 1 = 0;
+
   private constructor(
     readonly way: Way,
     readonly hosts: readonly [DatabaseHost, DatabaseHost],
@@ -57,6 +57,7 @@ export class Scene {
     readonly standby: Server,
     private readonly watchdogs: readonly TestWatchdog[],
     readonly conmgr: ConmgrProcess,
+    private readonly kernel: Kernel | undefined,
   ) {}
 
   static async start(
@@ -86,9 +87,17 @@ export class Scene {
     );
     const directory = temporaryDirectory('cm-');
     giveToServers(directory);
+    const kernel = way.kernel
+      ? await Kernel.start(
+          way.name,
+          hosts.map(({ address }) => [address, SERVER_PORT]),
+          Object.values(PORTS),
+        )
+      : undefined;
     const conmgr = await ConmgrProcess.start({
       directory,
       within: asServer(),
+      ...(kernel && { env: kernel.env }),
       instances: hosts.map(({ address }) => ({
         host: address,
         backendPort: SERVER_PORT,
@@ -97,36 +106,53 @@ export class Scene {
       settings: { port: CONMGR_PORT, listen_addresses: 'localhost', ...way.settings, ...settings },
     });
     await conmgr.linked();
-    return new Scene(way, hosts, primary, standby, watchdogs, conmgr);
+    if (way.name === 'redirect') {
+      await conmgr.until('every listener is redirected', ({ kernel }) =>
+        Boolean(kernel?.listeners.every(({ via, instances }) => via === 'redirect' && instances.length > 0)),
+      );
+    }
+    return new Scene(way, hosts, primary, standby, watchdogs, conmgr, kernel);
+  }
+
+  /** A command that runs an application. */
+  get within(): readonly string[] {
+    return this.kernel?.within ?? [];
   }
 
   /** What stands between the loss and the drivers. */
   get pids(): readonly number[] {
-    return [this.conmgr.pid];
+    return [this.conmgr.pid, ...(this.kernel === undefined ? [] : [this.kernel.helper.pid])];
+  }
+
+  /** Makes the standby the primary, and returns when conmgr knows. */
+  async promote(): Promise<void> {
+    await this.standby.promote();
+    await this.conmgr.until('the standby is the primary', ({ primary }) => primary === 1);
+    this.#primary = 1;
   }
 
   /** Where a driver goes for a server of this kind. */
-  route(driver: Driver, target: Target): ReturnType<Way['route']> {
+  route(driver: Driver, target: Target): Route {
     const servers = this.hosts.map(
-      ({ name, address }, at): DirectServer => ({
+      ({ name }, at): DirectServer => ({
         host: `${name}.test`,
-        hostaddr: address,
         port: SERVER_PORT,
-        role: at === 0 ? 'primary' : 'standby',
+        role: at === this.#primary ? 'primary' : 'standby',
       }),
     );
     return this.way.route(driver, target, servers);
   }
 
   /** The same for drivers that verify SERVER_NAME; only the first of several places. */
-  namedRoute(driver: Driver, target: Target): ReturnType<Way['route']> {
+  namedRoute(driver: Driver, target: Target): Route {
     const { places, ...rest } = this.route(driver, target);
-    const [{ hostaddr = '127.0.0.1', port }] = places as [Place];
-    return { ...rest, places: [{ host: SERVER_NAME, hostaddr, port }] };
+    const hostaddr = this.way.direct ? this.hosts[this.#primary].address : '127.0.0.1';
+    return { ...rest, places: places.slice(0, 1).map(({ port }) => ({ host: SERVER_NAME, hostaddr, port })) };
   }
 
   async end(): Promise<void> {
     await this.conmgr.stop('SIGKILL');
+    await this.kernel?.end();
     await Promise.all(this.watchdogs.map((watchdog) => watchdog.stop('SIGKILL')));
     await Promise.all([this.primary.end(), this.standby.end()]);
     await Promise.all(this.hosts.map((host) => host.end()));
