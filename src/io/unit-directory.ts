@@ -9,6 +9,7 @@ import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { conmgrUnit, isPrivateToServices, type UnitMeaning, watchdogUnit } from '../core/unit-name.js';
+import { errorText } from './native.js';
 
 const run = promisify(execFile);
 
@@ -94,11 +95,14 @@ async function clusterDirectory(
     });
     return stdout.replace(/\n$/, '');
   } catch (error) {
-    const { stderr = '', message, code } = error as Error & { stderr?: string; code?: unknown };
+    const { stderr = '', code } = error as Error & { stderr?: string; code?: unknown };
     const written = typeof code === 'number' ? await writtenDirectory(configuration) : undefined;
     if (written !== undefined) return written;
     const said = stderr.trim().split('\n')[0] ?? '';
-    const reason = said === '' ? message : said.replace(/^\S+: /, '').replace(/^.*?\b(?:LOG|FATAL):\s*/, '');
+    const reason =
+      said === ''
+        ? `${program}: ${errorText(error)}`
+        : said.replace(/^\S+: /, '').replace(/^.*?\b(?:LOG|FATAL):\s*/, '');
     throw new MessageError(
       WATCHDOG_MESSAGES.clusterUnknown,
       { version, cluster, reason, configuration },

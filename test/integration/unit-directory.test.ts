@@ -148,7 +148,10 @@ describe('the data directory of a watchdog unit', () => {
   it('ends the watchdog with 78 when the cluster does not exist', async () => {
     const { code, stderr } = await runProgram('conmgr-watchdog', ['--unit', '1-main']);
     assert.equal(code, 78);
-    assert.match(stderr, /could not determine the data directory of cluster 1\/main: .*ENOENT/);
+    assert.match(
+      stderr,
+      /could not determine the data directory of cluster 1\/main: \/usr\/lib\/postgresql\/1\/bin\/postgres: no such file or directory/,
+    );
   });
 
   it('is the path otherwise, without a word from PostgreSQL', async () => {

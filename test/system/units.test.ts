@@ -75,6 +75,13 @@ for (const suite of suites()) {
       await host.output(['systemctl', 'start', 'conmgr@srv-late-app.service']);
       assert.equal(await targetOf('/srv/late'), '/srv/late');
       await host.output(['systemctl', 'stop', 'conmgr@srv-late-app.service']);
+      for (const [unit, place] of [
+        ['conmgr@my\\x2dapp.service', '/var/lib/conmgr/my-app'],
+        [cluster.watchdogUnit, cluster.directory],
+      ] as const) {
+        const { RequiresMountsFor = '' } = await host.unit(unit);
+        assert.ok(RequiresMountsFor.split(' ').includes(place), RequiresMountsFor);
+      }
     });
 
     it('are restarted with the target: a restart to their peers, and nothing else is started', async () => {
@@ -87,7 +94,7 @@ for (const suite of suites()) {
       await host.output(['systemctl', 'restart', 'conmgr.target']);
       await host.until('both have stopped for a restart', async () => {
         const entries = await host.journal(`--unit=${instance.unit}`, `--unit=${cluster.watchdogUnit}`);
-        return ['received restart shutdown request', 'stopping on SIGTERM (restart)'].every((line) =>
+        return ['received restart request', 'stopping on SIGTERM (restart)'].every((line) =>
           entries.some(({ MESSAGE = '' }) => MESSAGE.includes(line)),
         );
       });
