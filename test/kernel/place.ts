@@ -52,22 +52,28 @@ export function pinFileSystem(): string {
   return mount;
 }
 
+const groups: string[] = [];
+
+function removeGroup(path: string): void {
+  try {
+    const above = join(dirname(path), 'cgroup.procs');
+    for (const pid of readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)) {
+      writeFileSync(above, pid);
+    }
+    rmdirSync(path);
+  } catch {
+    // Something of the test still runs in it; an empty control group without programs harms nobody.
+  }
+}
+
 /** A control group for the programs of this test file; removed when the file is done. */
 export function controlGroup(name: string): { readonly path: string; run(command: string[]): string[] } {
   const root = findCgroup2();
   if (root === undefined) throw new Error('there are no control groups of version 2');
   const path = join(root, `conmgr-test-${process.pid}-${name}`);
   mkdirSync(path);
-  process.on('exit', () => {
-    try {
-      for (const pid of readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)) {
-        writeFileSync(join(root, 'cgroup.procs'), pid);
-      }
-      rmdirSync(path);
-    } catch {
-      // Something of the test still runs in it; an empty control group without programs harms nobody.
-    }
-  });
+  if (groups.length === 0) process.on('exit', () => groups.forEach(removeGroup));
+  groups.push(path);
   return {
     path,
     run: (command) => ['sh', '-c', 'echo $$ >"$0/cgroup.procs" && exec "$@"', path, ...command],

@@ -2,7 +2,7 @@
 import { chownSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceAttributes } from '../../src/core/protocol/attributes.js';
-import { ConmgrProcess, type ConmgrSettings } from '../support/conmgr-process.js';
+import { ConmgrProcess, type ConmgrSettings, type InstanceLines } from '../support/conmgr-process.js';
 import { freePort } from '../support/free-ports.js';
 import { type Running, startCommand } from '../support/running.js';
 import { ScriptedSqlServer } from '../support/scripted-sql-server.js';
@@ -42,7 +42,14 @@ export interface SceneOptions {
   readonly settings?: ConmgrSettings;
   /** false: it is not running yet. */
   readonly helper?: boolean;
+  /** false: they are not loaded. */
+  readonly programs?: boolean;
+  /** Changes the list that allows all that is there. */
+  readonly list?: (all: string) => string;
 }
+
+/** Scenes of this test file. */
+let made = 0;
 
 /** Instances are numbered in the order of `attributes`; their servers are at 127.0.0.2, 127.0.0.3, ... */
 export class KernelScene {
@@ -60,17 +67,16 @@ export class KernelScene {
   private constructor(
     /** Of all servers. */
     readonly port: number,
-    name: string,
   ) {
-    this.#group = controlGroup(name);
+    this.#group = controlGroup(`scene${made++}`);
     this.pins = join(pinFileSystem(), 'conmgr');
     this.#socket = socketPath();
     this.lists = targetLists('');
   }
 
-  static async start(name: string, options: SceneOptions): Promise<KernelScene> {
+  static async start(options: SceneOptions): Promise<KernelScene> {
     setUpNetwork();
-    const scene = new KernelScene(await freePort(), name);
+    const scene = new KernelScene(await freePort());
     try {
       await scene.#begin(options);
     } catch (error) {
@@ -81,7 +87,7 @@ export class KernelScene {
   }
 
   async #begin(options: SceneOptions): Promise<void> {
-    await this.load();
+    if (options.programs !== false) await this.load();
     for (const attributes of options.attributes) {
       this.watchdogs.push(
         await ScriptedWatchdog.start({ attributes, host: this.host(this.watchdogs.length) }),
@@ -89,9 +95,27 @@ export class KernelScene {
       this.servers.push(await ScriptedSqlServer.start(this.port, 'serves', this.host(this.servers.length)));
     }
     for (const _ of options.listeners ?? []) this.listeners.push(await freePort());
-    this.writeList();
+    this.writeList(options.list);
     if (options.helper !== false) await this.startHelper();
     await this.startConmgr(options);
+  }
+
+  /** Of conmgr.conf. */
+  get lines(): readonly InstanceLines[] {
+    return this.watchdogs.map(({ port }, at) => ({
+      host: this.host(at),
+      backendPort: this.port,
+      watchdogPort: port,
+    }));
+  }
+
+  /** Waits until a listener leads to just these instances. */
+  async untilLed(listener: number, instances: readonly number[]): Promise<void> {
+    const port = this.listeners[listener];
+    await this.conmgr.until(`listener ${port} leads to ${instances}`, ({ kernel }) => {
+      const found = kernel?.listeners.find((one) => one.port === port);
+      return found?.via === 'redirect' && found.instances.join() === instances.join();
+    });
   }
 
   host(instance: number): string {
@@ -103,11 +127,7 @@ export class KernelScene {
     chownSync(directory, NOBODY, NOBODY);
     this.#conmgr = await ConmgrProcess.start({
       directory,
-      instances: this.watchdogs.map(({ port }, at) => ({
-        host: this.host(at),
-        backendPort: this.port,
-        watchdogPort: port,
-      })),
+      instances: this.lines,
       settings: {
         ...SETTINGS,
         ...Object.fromEntries(
@@ -129,10 +149,10 @@ export class KernelScene {
   }
 
   /** The list of root that allows all that is there. */
-  writeList(text?: string): void {
+  writeList(change = (all: string): string => all): void {
     const targets = this.servers.map((_, at) => `target ${this.host(at)} ${this.port}\n`).join('');
     const listeners = this.listeners.map((port) => `listener ${port}\n`).join('');
-    targetLists(text ?? `user ${NOBODY}\n${targets}${listeners}`, this.lists);
+    targetLists(change(`user ${NOBODY}\n${targets}${listeners}`), this.lists);
   }
 
   async load(pins = this.pins): Promise<void> {
