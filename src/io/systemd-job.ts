@@ -1,6 +1,6 @@
 /**
  * What the service manager has in mind with the unit of this process. SIGTERM alone does not tell a stop from a
- * restart; the job that the manager is running for the unit does (org.freedesktop.systemd1(5), Job: JobType).
+ * restart; the job that the manager is running for the unit does (systemctl(1), list-jobs).
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,6 @@ const run = promisify(execFile);
 
 /** Asking takes about 25 ms; a manager that is slower must not hold up the stop. */
 const ANSWER_LIMIT_MS = 500;
-const JOBS = '/org/freedesktop/systemd1/job';
 
 /** The unit of a process and whose manager runs it. */
 export interface ManagedUnit {
@@ -52,19 +51,17 @@ export function unitOfProcess(otherwise: string, cgroup = '/proc/self/cgroup'): 
 export interface ManagerQuestion {
   readonly cgroup?: string;
   readonly systemctl?: string;
-  readonly busctl?: string;
 }
 
 /** What the manager intends; 'unknown' where there is none or it does not answer in time. Never rejects. */
 export async function managerIntent({
   cgroup = '/proc/self/cgroup',
   systemctl = 'systemctl',
-  busctl = 'busctl',
 }: ManagerQuestion = {}): Promise<'restart' | 'hostShutdown' | 'unknown'> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
-  const ask = async (program: string, ...args: string[]): Promise<string> =>
-    run(program, args, { signal: limit.signal }).then(
+  const ask = async (...args: string[]): Promise<string> =>
+    run(systemctl, args, { signal: limit.signal }).then(
       ({ stdout }) => stdout.trim(),
       // systemctl is-system-running answers with status 1 when it is "stopping".
       (error: { stdout?: string }) => error.stdout?.trim() ?? '',
@@ -73,21 +70,23 @@ export async function managerIntent({
     const managed = unitInCgroup(await readFile(cgroup, 'utf8').catch(() => ''));
     if (managed === undefined) return 'unknown';
     const scope = managed.user ? ['--user'] : [];
-    const [state, job] = await Promise.all([
-      ask(systemctl, 'is-system-running'),
-      ask(systemctl, ...scope, 'show', '--property=Job', '--value', '--', managed.unit),
-    ]);
-    if (state === 'stopping') return 'hostShutdown';
-    if (!/^[1-9]\d*$/.test(job)) return 'unknown';
-    const question = [
-      'org.freedesktop.systemd1',
-      `${JOBS}/${job}`,
-      'org.freedesktop.systemd1.Job',
-      'JobType',
-    ];
-    const type = await ask(busctl, ...scope, 'get-property', ...question);
-    return /^s "(?:try-)?restart"$/.test(type) ? 'restart' : 'unknown';
+    // One program answers the question that sessions depend on: on a busy host each takes its time. The end of the
+    // host is no restart, since it replaces every job by a stop.
+    const state = ask('is-system-running');
+    const jobs = await ask(...scope, 'list-jobs', '--no-legend', '--plain', '--full');
+    if (isRestarted(managed.unit, jobs)) return 'restart';
+    return (await state) === 'stopping' ? 'hostShutdown' : 'unknown';
   } finally {
     clearTimeout(timer);
+    // Whatever has not answered is no longer needed.
+    limit.abort();
   }
+}
+
+/** Whether a list of jobs, a line `NUMBER UNIT TYPE STATE` for each, has a restart of the unit. */
+function isRestarted(unit: string, jobs: string): boolean {
+  return jobs.split('\n').some((line) => {
+    const [, of, type = ''] = line.trim().split(/\s+/);
+    return of === unit && /^(?:try-)?restart$/.test(type);
+  });
 }

@@ -128,6 +128,10 @@ for (const suite of suites()) {
         await application.waitForLine(new RegExp(`^${writer} wrote`), { after, timeoutMs: 30_000 });
       }
     };
+    const warningsOfApp = async (): Promise<string[]> => {
+      const entries = await pair.lab.app.journal(`--unit=${pair.app.unit}`, '--priority=warning');
+      return entries.map(({ MESSAGE = '' }) => MESSAGE);
+    };
     const filesOfUsers = (): Promise<string> =>
       pair.lab.app.output(
         "find /var/lib/conmgr -name conmgr.conf -printf '%p %i %m %u:%g %T@ ' -exec sha256sum {} \\;",
@@ -162,8 +166,10 @@ for (const suite of suites()) {
 
     it('of the servers loses no session, aware or forwarded', async () => {
       const forwarded = await sessionsOfApp('');
+      const warnings = await warningsOfApp();
       await upgradeServers(2);
       await assertAwareSessionsLive();
+      assert.deepEqual(await warningsOfApp(), warnings);
       assert.deepEqual(lost(), []);
       assert.equal(await sessionsOfApp(''), forwarded);
       assert.notEqual(await sessionsOfApp('psql'), '');

@@ -328,6 +328,8 @@ export class ConmgrCore {
         this.#out.log('linkRefused', { ...params, reason: effect.text === '' ? effect.code : effect.text });
         break;
       case 'reportFailure': {
+        // A restart that was announced is no cause for alarm; when its grace ends, that is told.
+        if (instance.health.phase === 'grace') break;
         const { text: reason, attempts } = effect;
         this.#out.log(effect.first ? 'linkFailed' : 'linkStillFailing', { ...params, reason, attempts });
         break;

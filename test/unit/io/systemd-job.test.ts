@@ -8,30 +8,26 @@ import { temporaryDirectory } from '../../support/tree.js';
 const SYSTEM = '0::/system.slice/system-conmgr\\x2dwatchdog.slice/conmgr-watchdog@15-main.service\n';
 const USER = '0::/user.slice/user-1000.slice/user@1000.service/app.slice/conmgr-watchdog@srv-data.service\n';
 
-/** systemctl and busctl that answer as given; `state` may be a command that takes its time. */
-function manager(cgroup: string, answers: { state?: string; job?: string; type?: string; wanted?: string }) {
+const UNIT = 'conmgr-watchdog@15-main.service';
+
+/** A systemctl that answers as given; `state` and `jobs` are commands, which may take their time. */
+function manager(cgroup: string, answers: { state?: string; jobs?: string; wanted?: string }) {
   const folder = temporaryDirectory();
-  const place = (name: string, script: string): string => {
-    const path = join(folder, name);
-    writeFileSync(path, `#!/bin/sh\n${script}\n`);
-    chmodSync(path, 0o755);
-    return path;
-  };
-  const file = join(folder, 'cgroup');
+  const [systemctl, file] = [join(folder, 'systemctl'), join(folder, 'cgroup')];
+  const { state = 'echo running', jobs = ':', wanted = '' } = answers;
+  const list = `"${wanted}list-jobs --no-legend --plain --full"`;
+  writeFileSync(
+    systemctl,
+    `#!/bin/sh\ncase "$*" in is-system-running) ${state} ;; ${list}) ${jobs} ;; esac\n`,
+  );
+  chmodSync(systemctl, 0o755);
   writeFileSync(file, cgroup);
-  const { state = 'echo running', job = '', type = 's "restart"', wanted = '' } = answers;
-  return managerIntent({
-    cgroup: file,
-    systemctl: place(
-      'systemctl',
-      `case "$*" in is-system-running) ${state} ;; "${wanted}show --property=Job --value -- "*@*.service) echo ${job} ;; esac`,
-    ),
-    busctl: place(
-      'busctl',
-      `[ "$*" = "${wanted}get-property org.freedesktop.systemd1 /org/freedesktop/systemd1/job/${job} org.freedesktop.systemd1.Job JobType" ] && echo '${type}'`,
-    ),
-  });
+  return managerIntent({ cgroup: file, systemctl });
 }
+
+/** Prints a list with a job of the unit among others. */
+const job = (unit: string, type: string): string =>
+  `printf '%s\\n' '  7 other@15-main.service restart waiting' ' 12 ${unit} ${type} running' '123 x.service stop waiting'`;
 
 describe('the unit of a process', () => {
   it('is the service at the end of its control group, in the unified hierarchy or in that of systemd', () => {
@@ -73,29 +69,40 @@ describe('the unit of a process, for a shell', () => {
 
 describe('the intent of the service manager', () => {
   it('is a restart when that is the job it runs for the unit', async () => {
-    assert.equal(await manager(SYSTEM, { job: '123' }), 'restart');
-    assert.equal(await manager(SYSTEM, { job: '123', type: 's "try-restart"' }), 'restart');
+    assert.equal(await manager(SYSTEM, { jobs: job(UNIT, 'restart') }), 'restart');
+    assert.equal(await manager(SYSTEM, { jobs: job(UNIT, 'try-restart') }), 'restart');
+  });
+
+  it('is compared with names as they are, escapes and all', async () => {
+    const unit = 'conmgr@srv-my\\x2dapp.service';
+    assert.equal(await manager(`0::/system.slice/${unit}\n`, { jobs: job(unit, 'restart') }), 'restart');
   });
 
   it("is asked of the user's manager for a unit of a user", async () => {
-    assert.equal(await manager(USER, { job: '7', wanted: '--user ' }), 'restart');
+    const jobs = job('conmgr-watchdog@srv-data.service', 'restart');
+    assert.equal(await manager(USER, { jobs, wanted: '--user ' }), 'restart');
   });
 
-  it('is the end of the host when that is stopping, whatever the job', async () => {
-    assert.equal(await manager(SYSTEM, { state: 'echo stopping; exit 1', job: '123' }), 'hostShutdown');
+  it('is a restart also while the manager is too busy to say how the host is', async () => {
+    assert.equal(await manager(SYSTEM, { state: 'exec sleep 30', jobs: job(UNIT, 'restart') }), 'restart');
+  });
+
+  it('is the end of the host when that is stopping, which stops every unit', async () => {
+    const state = 'echo stopping; exit 1';
+    assert.equal(await manager(SYSTEM, { state, jobs: job(UNIT, 'stop') }), 'hostShutdown');
+    assert.equal(await manager(SYSTEM, { state }), 'hostShutdown');
   });
 
   it('is unknown for any other job, without one, and outside of a service', async () => {
-    assert.equal(await manager(SYSTEM, { job: '123', type: 's "stop"' }), 'unknown');
+    assert.equal(await manager(SYSTEM, { jobs: job(UNIT, 'stop') }), 'unknown');
     assert.equal(await manager(SYSTEM, {}), 'unknown');
-    assert.equal(await manager('0::/\n', { job: '123' }), 'unknown');
-    const missing = { systemctl: '/nonexistent/systemctl', busctl: '/nonexistent/busctl' };
-    assert.equal(await managerIntent(missing), 'unknown');
+    assert.equal(await manager('0::/\n', { jobs: job(UNIT, 'restart') }), 'unknown');
+    assert.equal(await managerIntent({ systemctl: '/nonexistent/systemctl' }), 'unknown');
   });
 
   it('is unknown when it does not answer, and the stop does not wait for it', async () => {
     const begun = process.hrtime.bigint();
-    assert.equal(await manager(SYSTEM, { state: 'exec sleep 30', job: '123' }), 'unknown');
+    assert.equal(await manager(SYSTEM, { jobs: 'exec sleep 30' }), 'unknown');
     assert.ok(Number(process.hrtime.bigint() - begun) / 1e6 < 10_000);
   });
 });
