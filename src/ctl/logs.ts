@@ -5,6 +5,7 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { journalWords, tailWords } from '../core/ctl/log-words.js';
+import { isKnown } from '../core/ctl/unit-state.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { conmgrOf } from '../io/conmgr-process.js';
@@ -17,12 +18,11 @@ import { realDirectory } from './real-directory.js';
 
 export async function runLogs(call: Call): Promise<ExitStatus> {
   const { world, options } = call;
-  // Whoever may not look into the directory may still be allowed to read the journal.
+  // Whoever may not look into the directory may still be allowed to read the journal, and one that is gone had a unit.
+  let problem: unknown;
   const directory = await realDirectory(call.directory).catch((error: unknown) => {
-    if (error instanceof MessageError && error.spec === CTL_MESSAGES.directoryClosed) {
-      return pathOf(call.directory);
-    }
-    throw error;
+    problem = error;
+    return pathOf(call.directory);
   });
   const running = await conmgrOf(directory);
   const manager = await world.managers.choose({
@@ -32,6 +32,8 @@ export async function runLogs(call: Call): Promise<ExitStatus> {
     wanted: options.manager,
     logFile: undefined,
   });
+  const isGone = problem instanceof MessageError && problem.spec === CTL_MESSAGES.directoryMissing;
+  if (isGone && !(await isKnownUnit(manager))) throw problem;
   const file = join(directory, DEFAULT_LOG);
   const unit = await unitMeant(call, manager, file);
   if (unit === undefined) {
@@ -61,6 +63,11 @@ async function unitMeant({ options }: Call, { unit }: Manager, file: string): Pr
   const state = await unit.state().catch(() => undefined);
   const hasServed = state === undefined || state.registered || state.invocation !== '';
   return hasServed || !(await canAccess(file, constants.F_OK)) ? unit.name : undefined;
+}
+
+async function isKnownUnit({ unit }: Manager): Promise<boolean> {
+  const state = await unit?.state().catch(() => undefined);
+  return state !== undefined && (isKnown(state) || state.invocation !== '');
 }
 
 async function assertReadable(directory: string, file: string): Promise<void> {

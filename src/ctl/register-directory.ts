@@ -1,6 +1,6 @@
 /** Which directory `cm_ctl register` is about, which unit stands for it, and as which user it runs. */
 import { constants, type Stats } from 'node:fs';
-import { lstat, mkdir, open, readlink, realpath, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readlink, realpath, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sampleConfig } from '../core/config/render.js';
 import { fitsUnitFile } from '../core/ctl/drop-in.js';
@@ -179,15 +179,24 @@ export async function makeDirectoryFor(directory: string, { uid, gid }: Account)
       const mine = process.geteuid?.();
       const { uid: maker } = await folder.stat();
       if (maker !== mine) throw new Error('somebody else has made it at the same time');
-      const file = await open(`/proc/self/fd/${folder.fd}/${CONFIG_FILE}`, 'wx', 0o600);
+      const path = `/proc/self/fd/${folder.fd}/${CONFIG_FILE}`;
+      const file = await open(path, 'wx', 0o600);
       try {
         await file.writeFile(sampleConfig());
         await file.sync();
         if (uid !== mine) await file.chown(uid, gid);
+      } catch (error) {
+        // Half a configuration would be taken for that of the user.
+        await unlink(path);
+        throw error;
       } finally {
         await file.close();
       }
       if (uid !== mine) await folder.chown(uid, gid);
+    } catch (error) {
+      // One that is empty goes, so that the command can be repeated when the disk has room again.
+      await rmdir(directory).catch(() => {});
+      throw error;
     } finally {
       await folder.close();
     }

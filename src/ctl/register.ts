@@ -92,7 +92,7 @@ async function setUp(
   const { directory, unit, missingLink, linked, isNew, account } = registrant;
   const done: string[] = [];
   // Refused before anything is made.
-  await registry.assertUnmasked(unit);
+  await registry.prepare(unit);
   await Promise.all(Object.values(DROP_INS).map((name) => registry.ownText(unit, name)));
   if (isNew) {
     await makeDirectoryFor(directory, account);

@@ -88,9 +88,14 @@ export class Registry {
     };
   }
 
-  /** Rejects with MessageError when the administrator has forbidden to start the unit, or what starts all of them. */
-  async assertUnmasked(unit: string): Promise<void> {
+  /**
+   * Has the manager read what others have changed, so that what it says of the unit holds. Rejects with MessageError when
+   * the administrator has forbidden to start the unit, or what starts all of them.
+   */
+  async prepare(unit: string): Promise<void> {
     for (const one of this.#toEnable(unit)) await refuseMasked(this.systemctl, one);
+    const shown = await told('show', () => this.systemctl.show(unit, ['NeedDaemonReload']));
+    if (shown['NeedDaemonReload'] === 'yes') await this.reload();
   }
 
   /** Whether cm_ctl has written something for the unit, or it starts with the manager. */

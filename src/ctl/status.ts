@@ -17,6 +17,10 @@ export async function runStatus(call: Call): Promise<ExitStatus> {
   switch (found.state) {
     case 'no directory':
       output.report(CTL_MESSAGES.directoryMissing, { directory });
+      if (!options.json) {
+        const manager = await managerOf(call, found, false).catch(() => undefined);
+        if (manager !== undefined) output.lines(await lineOfUnit(manager));
+      }
       return EXIT.noDirectory;
     case 'no access':
       return fromOutside(call);

@@ -9,6 +9,8 @@ import {
   type UnitState,
 } from '../core/ctl/unit-state.js';
 import { journalCommand } from '../core/ctl/unit-words.js';
+import { CTL_MESSAGES } from '../core/messages/ctl.js';
+import { MessageError } from '../core/messages/message-error.js';
 import { identifyProcess, untilGone } from '../io/conmgr-process.js';
 import { saidByInvocation } from '../io/invocation-journal.js';
 import { type ActOptions, type Systemctl, SystemctlError, type UnitVerb } from '../io/systemctl.js';
@@ -69,7 +71,7 @@ export class SystemdUnit implements UnitHandle {
 
   async #launch(verb: 'start' | 'restart', was: number | undefined): Promise<StartedConmgr> {
     const released = new AbortController();
-    const job = this.#act(verb, { signal: released.signal });
+    const job = this.#act(verb, { signal: released.signal }).then(() => this.#assertRun());
     // Whoever types a password has the terminal for himself, so nothing is shown until that is over.
     if (this.#mayAsk) {
       await job.catch((error: unknown) => {
@@ -124,6 +126,14 @@ export class SystemdUnit implements UnitHandle {
       const isMasked = error instanceof SystemctlError && refusalIn(error.text) === 'masked';
       throw this.#refused(verb, error, isMasked ? await this.#file() : '');
     }
+  }
+
+  /** A job is done, too, when a condition made it do nothing. */
+  async #assertRun(): Promise<void> {
+    const state = await this.state().catch(() => undefined);
+    if (state?.skipped !== true) return;
+    const command = journalCommand(this.#systemctl.scope, this.name);
+    throw new MessageError(CTL_MESSAGES.unitSkipped, { unit: this.name, command });
   }
 
   /** Never rejects. */

@@ -1,4 +1,6 @@
 /** How many files a program may open when it is started the way it usually is: by its unit, or from this shell. */
+import { rereadCommand } from '../core/ctl/unit-words.js';
+import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { conmgrOf } from '../io/conmgr-process.js';
 import { descriptorLimit } from '../io/limits.js';
@@ -38,9 +40,15 @@ export async function watchdogStartLimit({ world }: Call, directory: string): Pr
 
 async function ofUnit(world: Call['world'], scope: ManagerScope, unit: string): Promise<StartLimit> {
   const systemctl = new Systemctl({ scope, environment: world.environment });
-  const shown = await systemctl.show(unit, ['LoadState', 'LimitNOFILE']).catch(() => undefined);
+  const shown = await systemctl
+    .show(unit, ['LoadState', 'LimitNOFILE', 'NeedDaemonReload'])
+    .catch(() => undefined);
   const limit = shown?.['LoadState'] === 'loaded' ? limitOf(shown['LimitNOFILE']) : undefined;
-  return limit === undefined ? ofShell() : { limit, unit };
+  if (limit === undefined) return ofShell();
+  if (shown?.['NeedDaemonReload'] === 'yes') {
+    world.output.report(CTL_MESSAGES.unitStale, { unit, command: rereadCommand(scope) });
+  }
+  return { limit, unit };
 }
 
 /** Node.js raises the soft limit to the hard one. */

@@ -1,4 +1,5 @@
 /** `cm_ctl unregister`: the instance no longer starts with the host; its directory and its process stay as they are. */
+import { existsSync } from 'node:fs';
 import { lstat, readlink, realpath, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DROP_INS } from '../core/ctl/drop-in.js';
@@ -50,7 +51,7 @@ export async function runUnregister(call: Call, places?: RegistryPlaces): Promis
   world.output.lines([
     `${unit} is no longer registered`,
     ...done.filter((line) => line !== '').map((line) => `    ${line}`),
-    `Directory ${directory} stays as it is.`,
+    ...(existsSync(directory) ? [`Directory ${directory} stays as it is.`] : []),
   ]);
   const stop = commandLine('cm_ctl', 'stop', '-D', directory);
   await tellRest(call, registry, unit, stop);

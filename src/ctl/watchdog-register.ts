@@ -47,7 +47,7 @@ export async function runWatchdogRegister(
   assertFit(path);
   const account = await accountFor(call, scope, opened);
   const unit = await unitToRegister(registry, await watchdogUnitsOf(path, clusters));
-  await registry.assertUnmasked(unit);
+  await registry.prepare(unit);
   const user = scope === 'user' || account.name === TEMPLATE_USER ? undefined : userWord(account);
   const registrar = { mode: 'watchdog register', unit, scope } as const;
   const text = serviceDropIn(registrar, { user, writable: await hidden(scope, unit, path) });

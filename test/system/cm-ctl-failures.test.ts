@@ -123,6 +123,64 @@ for (const suite of suites()) {
       }
     });
 
+    it('a unit whose files have changed, have a condition that fails, or name nobody', async () => {
+      await restore();
+      const { host, unit, directory } = instance;
+      const dropIn = `/etc/systemd/system/${unit}.d/override.conf`;
+      // systemd sees a change of what it knows; of a new file Debian 12 learns by daemon-reload alone.
+      await host.write(dropIn, '[Service]\nNice=1\n');
+      await host.output('systemctl daemon-reload');
+      assertDone(await cmCtl(instance, 'start -W'), /./);
+      await host.write(dropIn, '[Service]\nLimitNOFILE=100\n');
+      const stale =
+        /warning: files of unit "conmgr@app1\.service" have changed .*\nHINT: .*: systemctl daemon-reload$/m;
+      for (const words of ['check', 'restart -W']) {
+        assert.match((await cmCtl(instance, words)).stderr, stale, words);
+      }
+      // It reads them itself, because what it says of limits is to hold.
+      const registered = await cmCtl(instance, 'register --write-limits');
+      assert.equal(registered.status, 0, registered.stderr);
+      assert.equal((await host.unit(unit))['LimitNOFILE'], '100');
+      assert.doesNotMatch((await cmCtl(instance, 'restart -W')).stderr, stale);
+      assert.equal((await cmCtl(instance, 'unregister')).status, 0);
+      await host.run(['systemctl', 'stop', unit]);
+
+      await host.write(dropIn, '[Unit]\nConditionPathExists=/nothing\n');
+      await host.output('systemctl daemon-reload');
+      for (const words of ['start', 'start -W']) {
+        const { status, stderr } = await cmCtl(instance, words);
+        assert.equal(status, 1);
+        assert.match(
+          stderr,
+          /^cm_ctl: unit .* does not run although .*\nDETAIL: +A condition .*\nHINT: .*journalctl -u /,
+        );
+      }
+
+      await host.write(dropIn, '[Service]\nUser=nobody-here\n');
+      await host.output('systemctl daemon-reload');
+      const { status, stderr } = await cmCtl(instance, 'start');
+      assert.equal(status, 1);
+      assert.match(stderr, /217\/USER|credentials|step USER/);
+      assertDone(await cmCtl(instance, 'stop'), /conmgr stopped\n$/);
+      await host.output(`rm -r /etc/systemd/system/${unit}.d; systemctl daemon-reload; ls ${directory}`);
+    });
+
+    it('a directory that was moved while it runs: it can be stopped, and its log read', async () => {
+      await restore();
+      const { host, unit, directory } = instance;
+      assertDone(await cmCtl(instance, 'start -W'), /./);
+      await host.output(`mv ${directory} /srv/moved`);
+      const seen = await cmCtl(instance, 'status');
+      assert.equal(seen.status, 4);
+      assert.match(seen.stderr, /does not exist/);
+      assert.match(seen.stdout, /^unit conmgr@app1\.service: active \(running\), PID \d+/);
+      assert.match((await cmCtl(instance, 'logs')).stdout, /starting conmgr .* in directory/);
+      assertDone(await cmCtl(instance, 'stop'), /conmgr stopped\n$/);
+      assert.equal((await host.unit(unit))['ActiveState'], 'inactive');
+      assert.match((await cmCtl(instance, 'stop')).stderr, /does not exist/);
+      await host.output(`mv /srv/moved ${directory}`);
+    });
+
     it('a directory that is not there: status 4 of status, 1 of start, 3 of one that does not run', async () => {
       await restore();
       const missing = { host: instance.host, directory: '/var/lib/conmgr/nothing' };

@@ -200,6 +200,18 @@ for (const suite of suites()) {
       await host.output(`rm -r ${UNITS}/conmgr@srv-foreign.service.d`);
     });
 
+    it('leaves nothing half made when the disk is full, and is done when it has room', async () => {
+      await host.output('mkdir /mnt/tiny && mount -t tmpfs -o size=8k,mode=755 tiny /mnt/tiny');
+      await host.output('mount --bind /mnt/tiny /var/lib/conmgr; head -c 8k /dev/zero >/mnt/tiny/filler');
+      const full = /could not create "\/var\/lib\/conmgr\/full": no space left on device$/m;
+      assertSaid(await ctl('register -N full -U alice'), 1, full);
+      assert.equal(await host.output('ls -A /var/lib/conmgr'), 'filler');
+      await host.output('rm /mnt/tiny/filler');
+      assertSaid(await ctl('register -N full -U alice'), 0, /made \/var\/lib\/conmgr\/full$/m);
+      assertSaid(await ctl('unregister -N full'), 0);
+      await host.output('umount /var/lib/conmgr /mnt/tiny');
+    });
+
     it('tells of a process of its own how it is handed over, and unregisters nothing twice', async () => {
       await host.write('/srv/own/conmgr.conf', servers(27506));
       await host.output('chown -R bob: /srv/own');

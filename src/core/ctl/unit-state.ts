@@ -16,6 +16,8 @@ export const UNIT_PROPERTIES = [
   'StatusText',
   'InvocationID',
   'User',
+  'NeedDaemonReload',
+  'ConditionResult',
 ] as const;
 
 export interface UnitState {
@@ -39,6 +41,13 @@ export interface UnitState {
   readonly invocation: string;
   /** Name or number; '' for the manager's own. */
   readonly user: string;
+  /** Its files are others than those that the manager has read. */
+  readonly stale: boolean;
+  /**
+   * After a start: a condition kept it from running (systemd.unit(5), ConditionPathExists= and others), or it has ended
+   * so that the manager has forgotten it. Before one it means nothing.
+   */
+  readonly skipped: boolean;
 }
 
 /** CLD_EXITED of siginfo_t (sigaction(2)), which ExecMainCode is. */
@@ -63,6 +72,8 @@ export function readUnitState(properties: Readonly<Record<string, string>>): Uni
     statusText: text('StatusText'),
     invocation: text('InvocationID'),
     user: text('User'),
+    stale: text('NeedDaemonReload') === 'yes',
+    skipped: text('ActiveState') === 'inactive' && text('ConditionResult') === 'no',
   };
 }
 
@@ -109,6 +120,27 @@ export function isUnusable({ load }: UnitState): boolean {
   return load in UNUSABLE;
 }
 
+/** Exit statuses with which systemd itself ends a process that it could not set up (systemd.exec(5), Process Exit Codes). */
+const SET_UP_STATUSES: Readonly<Record<number, string>> = {
+  200: 'CHDIR',
+  202: 'FDS',
+  203: 'EXEC',
+  205: 'LIMITS',
+  214: 'SETSCHEDULER',
+  216: 'GROUP',
+  217: 'USER',
+  218: 'CAPABILITIES',
+  219: 'CGROUP',
+  226: 'NAMESPACE',
+  228: 'SECCOMP',
+  238: 'STATE_DIRECTORY',
+};
+
+function statusWord(status: number): string {
+  const name = SET_UP_STATUSES[status];
+  return `exit status ${status}${name === undefined ? '' : `/${name}, set up by systemd failed`}`;
+}
+
 /** One line of a unit: its state, why it ended and what its process said last. */
 export function describeUnit(unit: string, state: UnitState): string {
   const { load, active, sub, pid, result, exitStatus, statusText } = state;
@@ -116,7 +148,7 @@ export function describeUnit(unit: string, state: UnitState): string {
   if (UNUSABLE[load] !== undefined) facts.push(UNUSABLE[load]);
   if (pid !== undefined) facts.push(`PID ${pid}`);
   if (result !== 'success' && result !== '') {
-    facts.push(result === 'exit-code' && exitStatus !== undefined ? `exit status ${exitStatus}` : result);
+    facts.push(result === 'exit-code' && exitStatus !== undefined ? statusWord(exitStatus) : result);
   }
   return `unit ${unit}: ${facts.join(', ')}${statusText === '' ? '' : `: ${statusText}`}`;
 }

@@ -7,6 +7,11 @@ export function unitWords(scope: Scope, unit: string): string {
   return scope === 'user' ? `--user ${shortName(unit)}` : shortName(unit);
 }
 
+/** What makes a manager read the files of its units again. */
+export function rereadCommand(scope: Scope): string {
+  return `systemctl ${scope === 'user' ? '--user ' : ''}daemon-reload`;
+}
+
 /** What shows the messages of a unit. */
 export function journalCommand(scope: Scope, unit: string): string {
   return `journalctl ${scope === 'user' ? '--user ' : ''}-u ${shortName(unit)}`;

@@ -120,6 +120,13 @@ describe('a start through systemd', () => {
     });
   }
 
+  it('that a condition of the unit keeps from running is an error', async () => {
+    const skipped = state({ ActiveState: 'inactive', MainPID: '0', ConditionResult: 'no' });
+    const { problem } = await (await managed([{ when: 'start' }, skipped]).manager.start(START)).ended;
+    assert.ok(problem instanceof MessageError);
+    assert.equal(problem.spec, CTL_MESSAGES.unitSkipped);
+  });
+
   it('has no log file', async () => {
     const { manager, verbs } = managed([]);
     await assert.rejects(manager.start({ ...START, logFile: '/f' }), {

@@ -95,6 +95,18 @@ describe('a unit in one line', () => {
     assert.equal(line(FAILED), 'unit conmgr@a.service: failed, exit status 78: conmgr.conf is wrong');
     const killed = { ...FAILED, Result: 'signal', ExecMainCode: '2', ExecMainStatus: '9', StatusText: '' };
     assert.equal(line(killed), 'unit conmgr@a.service: failed, signal');
+    const nobody = { ...FAILED, ExecMainStatus: '217', StatusText: '' };
+    assert.equal(
+      line(nobody),
+      'unit conmgr@a.service: failed, exit status 217/USER, set up by systemd failed',
+    );
+  });
+
+  it('knows that a condition kept it from running, and that its files have changed', () => {
+    const { skipped, stale } = readUnitState({ ...STOPPED, ConditionResult: 'no', NeedDaemonReload: 'yes' });
+    assert.deepEqual({ skipped, stale }, { skipped: true, stale: true });
+    const running = readUnitState({ ...RUNNING, ConditionResult: 'yes', NeedDaemonReload: 'no' });
+    assert.deepEqual([running.skipped, running.stale], [false, false]);
   });
 
   it('tells what keeps it from being started', () => {
