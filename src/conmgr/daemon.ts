@@ -28,6 +28,7 @@ import { Gateway } from './gateway.js';
 import { Kernel } from './kernel.js';
 import { Links } from './links.js';
 import { ManagerStatus } from './manager-status.js';
+import { ManagerWatchdog } from './manager-watchdog.js';
 import { PeerProcesses } from './peers.js';
 import { descriptorShortage } from './preflight.js';
 import { statusReport } from './status.js';
@@ -65,6 +66,7 @@ export class Daemon {
   readonly #kernel: Kernel;
   readonly #peers: PeerProcesses;
   readonly #managerStatus: ManagerStatus;
+  readonly #managerWatchdog: ManagerWatchdog;
   readonly #startedAt: WallMs;
   readonly #watchers = new Set<() => void>();
   #listeners: AppListeners | undefined;
@@ -143,6 +145,13 @@ export class Daemon {
       core: this.#core,
       reloadRefused: () => (this.#lastReload?.problems.length ?? 0) > 0,
     });
+    this.#managerWatchdog = new ManagerWatchdog({
+      notifier: options.notifier,
+      clock: options.clock,
+      log: options.log,
+      times: () => this.#core.config,
+      ended: () => this.#ended,
+    });
   }
 
   /** Binds the ports and begins to set up the links. Rejects with MessageError when it cannot listen, or not guard. */
@@ -162,7 +171,7 @@ export class Daemon {
   /** Tells the service manager that applications can connect, and from then on that it is alive. */
   ready(): void {
     this.#options.notifier.ready(this.#managerStatus.text);
-    this.#pingManager();
+    this.#managerWatchdog.start();
   }
 
   /** The whole truth at this moment. */
@@ -280,6 +289,7 @@ export class Daemon {
       ...diff.instancesChanged.map((number) => `instance ${number} changed`),
     ];
     log.write(CONMGR_MESSAGES.reloaded, { changed: changed.length === 0 ? 'nothing' : changed.join(', ') });
+    this.#managerWatchdog.adjust();
     notifier.ready(this.#managerStatus.text);
     this.#changed();
     return { changed, needsRestart: diff.needsRestart, problems };
@@ -391,17 +401,6 @@ export class Daemon {
       this.#reportDue = false;
       for (const watcher of this.#watchers) watcher();
       this.#managerStatus.changed();
-    });
-  }
-
-  /** WATCHDOG=1, sent by the loop that does the work: a loop that hangs sends none. */
-  #pingManager(): void {
-    const { notifier, clock } = this.#options;
-    const intervalMs = notifier.watchdogIntervalMs;
-    if (intervalMs === undefined) return;
-    notifier.watchdogPing();
-    clock.setTimer(intervalMs, () => {
-      if (!this.#ended) setImmediate(() => this.#pingManager());
     });
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
@@ -215,6 +215,29 @@ describe('the life of conmgr under systemd', () => {
     assert.equal(pings(), before);
     conmgr.running.kill('SIGCONT');
     await eventually(() => pings() > before, { what: 'a sign of life after it woke' });
+  });
+
+  it('WATCHDOG_USEC= asks for more than twice heartbeat_timeout + heartbeat_interval, also after a reload', async () => {
+    const times = (timeout: string): string => `heartbeat_interval = 1s\nheartbeat_timeout = ${timeout}\n`;
+    const asked = (): string[] => told().filter((text) => text.startsWith('WATCHDOG_USEC='));
+    const { env, told } = manager();
+    const directory = directoryWith(await conf());
+    appendFileSync(join(directory, 'conmgr.conf'), times('29s'));
+    const running = launchConmgr(directory, { env: { ...env, WATCHDOG_USEC: '60000000' } });
+    ends.push(() => running.stop('SIGKILL'));
+    await eventually(() => asked().length === 1, { what: 'a longer limit' });
+    assert.deepEqual(asked(), ['WATCHDOG_USEC=61000000']);
+    const reload = async (timeout: string, times_: number): Promise<void> => {
+      appendFileSync(join(directory, 'conmgr.conf'), times(timeout));
+      running.kill('SIGHUP');
+      await eventually(() => told().filter((text) => text.startsWith('READY=1')).length === times_, {
+        what: 'the reload',
+      });
+    };
+    await reload('29400ms', 2);
+    assert.equal(asked().length, 1, 'it is long enough');
+    await reload('40s', 3);
+    assert.deepEqual(asked().slice(1), ['WATCHDOG_USEC=83000000']);
   });
 
   it('WATCHDOG=1 is not sent for a time-out that is meant for another process (WATCHDOG_PID)', async () => {

@@ -114,7 +114,14 @@ function daemonRules(daemon: () => Daemon): void {
   });
 }
 
-const toItself = { ...QUICK, backend_host0: '127.0.0.1', backend_port0: 5432 };
+/** Twice the sum of the times must be less than WatchdogSec= of the tests, or conmgr lengthens that. */
+const toItself = {
+  ...QUICK,
+  heartbeat_interval: '200ms',
+  heartbeat_timeout: '700ms',
+  backend_host0: '127.0.0.1',
+  backend_port0: 5432,
+};
 
 for (const suite of suites()) {
   describe(`conmgr@app1 on ${suite.name}`, () => {

@@ -446,6 +446,16 @@ export const CONMGR_MESSAGES = {
     cause: 'The instance was lost, or its role no longer fits the listener by which they came.',
     cure: 'None.',
   },
+  watchdogLengthened: {
+    code: 'CM1278',
+    level: 'LOG',
+    text: 'lengthened WatchdogSec= of the unit from {wasMs} ms to {limitMs} ms while conmgr runs',
+    detail: 'It must be more than 2 x (heartbeat_timeout + heartbeat_interval) = {leastMs} ms.',
+    cause:
+      'A process that was frozen has to find that out for itself before the service manager ends it as one that hangs, and the times of the heartbeats are too long for WatchdogSec= of the unit.',
+    cure: 'None is needed. To have a figure of your own, set WatchdogSec= in a drop-in of the unit to more than that.',
+    everyMs: 0,
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;
 
 export type ConmgrMessageName = keyof typeof CONMGR_MESSAGES;
