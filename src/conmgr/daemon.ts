@@ -72,6 +72,8 @@ export class Daemon {
   #listeners: AppListeners | undefined;
   /** Open before the first link and the first application. */
   #ownDescriptors = 0;
+  /** Of the core, as the kernel was made last. */
+  #kernelRevision = -1;
   #timer: TimerHandle | undefined;
   #timerAt = NEVER;
   #reportDue = false;
@@ -357,7 +359,10 @@ export class Daemon {
         this.#options.log.write(CONMGR_MESSAGES[effect.message], effect.params);
         break;
       case 'changed':
-        this.#kernel.update();
+        if (this.#core.revision !== this.#kernelRevision) {
+          this.#kernelRevision = this.#core.revision;
+          this.#kernel.update();
+        }
         this.#changed();
         break;
       case 'exit':

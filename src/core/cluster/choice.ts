@@ -32,8 +32,19 @@ function tier(member: Member, view: ClusterView, input: ChoiceInput): number | u
   // A primary beside a newer one diverges: only when nothing else fits.
   if (member.conflict) return 3;
   const standby = hasAttribute(member.bits, 'standby');
-  if (standby && input.maxLagBytes > 0 && (member.lagBytes ?? 0n) > BigInt(input.maxLagBytes)) return 2;
+  if (isBehind(member, input.maxLagBytes)) return 2;
   return input.target === 'prefer-standby' && !standby ? 1 : 0;
+}
+
+function isBehind({ bits, lagBytes }: Member, maxLagBytes: number): boolean {
+  return hasAttribute(bits, 'standby') && maxLagBytes > 0 && (lagBytes ?? 0n) > BigInt(maxLagBytes);
+}
+
+/** Whether other standbys than before are too far behind; nothing else about lag matters to a choice. */
+export function laggardsDiffer(a: ClusterView, b: ClusterView, maxLagBytes: number): boolean {
+  const behind = ({ members }: ClusterView): string =>
+    members.flatMap((one) => (isBehind(one, maxLagBytes) ? [one.number] : [])).join();
+  return behind(a) !== behind(b);
 }
 
 /**

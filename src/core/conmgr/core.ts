@@ -4,6 +4,7 @@
  * The shell calls one method for everything that happens, with the present moment, and carries out
  * the effects in their order. A loss is told to the sessions before anything else is done.
  */
+import { laggardsDiffer } from '../cluster/choice.js';
 import type { ClusterView } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
 import { type HealthEffect, type HealthEvent, healthWakeAt, stepHealth } from '../link/health.js';
@@ -51,6 +52,7 @@ export class ConmgrCore {
   #droppedCount = 0;
   /** Something that status shows has changed without changing the picture. */
   #moved = false;
+  #revision = 0;
 
   constructor(config: ConmgrConfig, options: ConmgrCoreOptions) {
     this.#set = new InstanceSet(config, options.identity);
@@ -213,7 +215,7 @@ export class ConmgrCore {
       // A changed instance keeps its number: its old link must be gone before the new one is made.
       if (!this.#set.isDeparting(instance.number)) this.#startInstance(added, now);
     }
-    this.#out.push({ do: 'changed' });
+    this.#moved = true;
     return this.#finish(now);
   }
 
@@ -239,7 +241,12 @@ export class ConmgrCore {
     return this.#desk.candidates({ ...NO_WISHES, target });
   }
 
-  /** What the kernel is to do from now on. */
+  /** Another number: something about the instances has changed, and not only about sessions. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** What the kernel is to do from now on; as long as `revision` and `stopping` are the same, the same. */
   kernelWishes(): KernelWishes {
     return kernelWishes(this.config, this.#set.all, this.view, {
       accepting: !this.stopping,
@@ -435,7 +442,12 @@ export class ConmgrCore {
     }
     for (const event of events) reportClusterEvent(event, this.#set, this.#out, this.#desk);
     if (changed) this.#desk.answerWaiting();
-    if (changed || this.#moved) this.#out.push({ do: 'changed' });
+    const { maxLagBytes } = this.config;
+    const moved = this.#moved || laggardsDiffer(before, this.view, maxLagBytes);
+    if (changed || moved || events.length > 0) {
+      this.#revision += 1;
+      this.#out.push({ do: 'changed' });
+    }
     this.#moved = false;
     this.#expect(now);
     if (
