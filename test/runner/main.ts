@@ -123,6 +123,7 @@ async function runDrivers(): Promise<number> {
       cpSync(join(root, 'dist/bpf'), join(run.directory, 'dist/bpf'), { recursive: true });
       return {
         TEST_JOBS: '1',
+        TEST_LIMIT_MS: '300000',
         LC_ALL: 'C.UTF-8',
         ...(env['UPDATE'] ? { [RECORD_VARIABLE]: join(root, OBSERVED) } : {}),
       };

@@ -206,7 +206,9 @@ export const DRIVERS: readonly Driver[] = [
     title: 'pgx, in a static binary (Go)',
     packages: ['golang-go', 'golang-github-jackc-pgx-v4-dev'],
     build: [
-      'GO111MODULE=off GOPATH=/usr/share/gocode CGO_ENABLED=0 GOFLAGS= go build -trimpath -o "$OUT/pgx-adapter" pgx-adapter.go',
+      'version=$(dpkg-query --show golang-github-jackc-pgx-v4-dev | sed "s/.*\\t//; s/-.*//")',
+      'export GO111MODULE=off GOPATH=/usr/share/gocode CGO_ENABLED=0 GOFLAGS=',
+      'go build -trimpath -ldflags "-X main.version=$version" -o "$OUT/pgx-adapter" pgx-adapter.go',
     ],
     command: ['$OUT/pgx-adapter'],
     connection: pgxString,

@@ -19,6 +19,8 @@ import (
 )
 
 var (
+	// Of pgx; told by whoever builds this.
+	version    string
 	connection *pgx.Conn
 	output     sync.Mutex
 	background = context.Background()
@@ -99,7 +101,7 @@ func shut() {
 }
 
 func main() {
-	say(map[string]interface{}{"version": "4"})
+	say(map[string]interface{}{"version": version})
 	type request struct {
 		id         int
 		verb, rest string
