@@ -65,6 +65,14 @@ const DOCUMENTED: readonly Documented[] = [
     bad: ['0', '65536', 'x'],
   },
   {
+    name: 'backend_guard0',
+    rule: 'on by default',
+    of: (config) => first(config)?.guard,
+    default: true,
+    good: { off: false, on: true },
+    bad: ['2', 'local'],
+  },
+  {
     name: 'heartbeat_interval',
     rule: 'integer in seconds, default 10, at least 1',
     of: (config) => config.heartbeatIntervalMs,

@@ -26,7 +26,14 @@ describe('rules between the values of conmgr.conf', () => {
 
   it('an instance with hostaddr alone is complete', () => {
     assert.deepEqual(resolveConmgrConfig('backend_hostaddr3 = 192.0.2.1').config?.instances, [
-      { number: 3, host: undefined, hostaddr: '192.0.2.1', backendPort: 27500, watchdogPort: 27545 },
+      {
+        number: 3,
+        host: undefined,
+        hostaddr: '192.0.2.1',
+        backendPort: 27500,
+        watchdogPort: 27545,
+        guard: true,
+      },
     ]);
   });
 
@@ -123,8 +130,22 @@ describe('rules between the values of conmgr.conf', () => {
       port: 27546,
       listenAddresses: ['localhost'],
       instances: [
-        { number: 0, host: 'host0', hostaddr: undefined, backendPort: 5432, watchdogPort: 27545 },
-        { number: 2, host: 'host2', hostaddr: undefined, backendPort: 2345, watchdogPort: 27545 },
+        {
+          number: 0,
+          host: 'host0',
+          hostaddr: undefined,
+          backendPort: 5432,
+          watchdogPort: 27545,
+          guard: true,
+        },
+        {
+          number: 2,
+          host: 'host2',
+          hostaddr: undefined,
+          backendPort: 2345,
+          watchdogPort: 27545,
+          guard: true,
+        },
       ],
       heartbeatIntervalMs: 10_000,
       heartbeatTimeoutMs: 20_000,

@@ -155,9 +155,9 @@ describe('syntax of conmgr.conf', () => {
       "backend_port12=1\nbackend_host12='c'\nbackend_host0='a'\nwatchdog_port5=2\nbackend_host5='b'\nbackend_port0=3",
     );
     assert.deepEqual(config?.instances, [
-      { number: 0, host: 'a', hostaddr: undefined, backendPort: 3, watchdogPort: 27545 },
-      { number: 5, host: 'b', hostaddr: undefined, backendPort: 27500, watchdogPort: 2 },
-      { number: 12, host: 'c', hostaddr: undefined, backendPort: 1, watchdogPort: 27545 },
+      { number: 0, host: 'a', hostaddr: undefined, backendPort: 3, watchdogPort: 27545, guard: true },
+      { number: 5, host: 'b', hostaddr: undefined, backendPort: 27500, watchdogPort: 2, guard: true },
+      { number: 12, host: 'c', hostaddr: undefined, backendPort: 1, watchdogPort: 27545, guard: true },
     ]);
   });
 

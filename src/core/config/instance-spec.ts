@@ -8,7 +8,7 @@ import { host, ipAddress } from './host-types.js';
 import type { ParameterTable, ValuesOf } from './parameter.js';
 import type { InstanceConfig, ListenerConfig } from './types.js';
 import { port } from './value-type.js';
-import { oneOf } from './word-types.js';
+import { boolean, oneOf } from './word-types.js';
 
 /** Headings of the sample file, in its order. */
 export const SECTIONS = {
@@ -63,6 +63,14 @@ export const INSTANCE_PARAMETERS = {
     section: SECTIONS.instances,
     doc: "Port of the watchdog of instance N: watchdog.port in the instance's postgresql.conf.",
     of: (instance) => instance.watchdogPort,
+  },
+  backend_guard: {
+    type: boolean(),
+    default: 'on',
+    ...RELOADABLE,
+    section: SECTIONS.instances,
+    doc: 'Whether guard = on holds for instance N.',
+    of: (instance) => instance.guard,
   },
 } satisfies ParameterTable<InstanceConfig>;
 

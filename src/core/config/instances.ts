@@ -38,6 +38,7 @@ export function resolveInstances(
       hostaddr: values.backend_hostaddr,
       backendPort: values.backend_port,
       watchdogPort: values.watchdog_port,
+      guard: values.backend_guard,
     });
   }
   findings.push(...compareInstances(instances, settings));

@@ -43,6 +43,8 @@ export interface InstanceConfig {
   hostaddr: string | undefined;
   backendPort: number;
   watchdogPort: number;
+  /** Whether guard = on holds for it. */
+  guard: boolean;
 }
 
 /** Which sessions are ended when their server's role no longer fits. */

@@ -18,7 +18,7 @@ export interface PlacedInstance {
   readonly host: string;
   /** Where its sessions are; '' while it is not known. */
   readonly address: string;
-  readonly config: { readonly backendPort: number };
+  readonly config: { readonly backendPort: number; readonly guard: boolean };
   readonly health: { readonly phase: HealthPhase };
 }
 
@@ -76,8 +76,9 @@ export function kernelWishes(
   view: ClusterView,
   { accepting, isSettled }: KernelCircumstances,
 ): KernelWishes {
+  const guarded = config.guard ? instances.filter((one) => one.config.guard) : [];
   const inPhase = (...phases: HealthPhase[]): Destination[] =>
-    instances.filter(({ health }) => phases.includes(health.phase)).flatMap(destinationOf);
+    guarded.filter(({ health }) => phases.includes(health.phase)).flatMap(destinationOf);
   const listeners = redirectedListeners(config);
   const destinationsOf = ({ target }: ListenerConfig): Destination[] =>
     bestInstances(view, target, config.maxLagBytes)
@@ -90,8 +91,8 @@ export function kernelWishes(
     return member !== undefined && mustEvict(member, target, config.evictOnRoleChange);
   };
   return {
-    ended: config.guard ? inPhase('lost', 'down') : [],
-    swept: config.guard ? inPhase('lost') : [],
+    ended: inPhase('lost', 'down'),
+    swept: inPhase('lost'),
     routes: listeners.map((listener) => ({
       listener,
       destinations: accepting ? destinationsOf(listener) : [],

@@ -37,6 +37,7 @@ export function conmgrConfig(instances: readonly number[], change: Partial<Conmg
       hostaddr: undefined,
       backendPort: 27_500,
       watchdogPort: 27_545,
+      guard: true,
     })),
     heartbeatIntervalMs: 1000,
     heartbeatTimeoutMs: 3000,

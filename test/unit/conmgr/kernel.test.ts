@@ -60,7 +60,11 @@ describe('conmgr and what it wants of the kernel', () => {
   };
   const places = () =>
     config.instances.flatMap((one) => destinationOf({ ...placed, number: one.number, host: one.host ?? '' }));
-  const placed = { address: '', config: { backendPort: 5432 }, health: { phase: 'monitored' as const } };
+  const placed = {
+    address: '',
+    config: { backendPort: 5432, guard: true },
+    health: { phase: 'monitored' as const },
+  };
   const wishes = (): KernelWishes => {
     const [one, two] = places();
     const gone = [one, two].flatMap((place, at) => (place !== undefined && at === lost ? [place] : []));

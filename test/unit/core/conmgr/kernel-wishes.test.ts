@@ -42,7 +42,7 @@ const placed = (
   number,
   host: `db${number}`,
   address,
-  config: { backendPort: 5432 },
+  config: { backendPort: 5432, guard: true },
   health: { phase },
 });
 
@@ -116,6 +116,14 @@ describe('what conmgr wants of the kernel', () => {
     const gone = viewOf(primary(0, { health: 'lost' }));
     const { ended, swept, misplaced } = wishes(gone, [placed(0, 'lost')], { guard: false });
     assert.deepEqual([ended, swept, misplaced], [[], [], ['1: 192.0.2.0:5432', '2: 192.0.2.0:5432']]);
+  });
+
+  it('ends nothing to an instance with backend_guard = off but what came by a listener', () => {
+    const gone = viewOf(primary(0, { health: 'lost' }), standby(1, { health: 'lost' }));
+    const spared = { ...placed(0, 'lost'), config: { backendPort: 5432, guard: false } };
+    const { ended, swept, misplaced } = wishes(gone, [spared, placed(1, 'lost')]);
+    assert.deepEqual([ended, swept], [['192.0.2.1:5432'], ['192.0.2.1:5432']]);
+    assert.ok(misplaced.includes('1: 192.0.2.0:5432'));
   });
 
   it('evicts by evict_on_role_change, and from a primary that has lost its conflict in any case', () => {
