@@ -14,6 +14,9 @@ const INTERVAL_MS = 100;
 /** What a driver may take to return beyond heartbeat_timeout. */
 const TOLD_MS = 100;
 
+/** Far more than it takes to be connected again, and half of what a driver waits for a host that does not answer. */
+const AGAIN_MS = 5000;
+
 /** When and how a blocked driver returned, after its server fell silent. */
 interface Return {
   readonly failure: Failure;
@@ -99,12 +102,18 @@ for (const way of WAYS) {
       });
 
       for (const driver of drivers) {
-        it(`of ${driver.title} is made again, with the new primary`, async () => {
+        it(`of ${driver.title} is made again, with the new primary`, async (t) => {
           const adapter = adapterOf(driver);
+          const begunAt = performance.now();
           // Who knows one server only, or does not get past a lost one, must be told of the other one.
           if (way.direct && !goesOn(driver)) {
             await adapter.connect(connection(driver));
           } else await adapter.reconnect();
+          const tookMs = performance.now() - begunAt;
+          t.diagnostic(
+            `figure: ${driver.title} by ${way.name} was connected again within ${tookMs.toFixed(0)} ms`,
+          );
+          assert.ok(tookMs < AGAIN_MS, `after ${tookMs} ms`);
           assert.equal(await adapter.does('query', "select current_setting('cluster_name')"), 'standby');
         });
       }
