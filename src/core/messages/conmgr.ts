@@ -366,7 +366,7 @@ export const CONMGR_MESSAGES = {
   listenerServes: {
     code: 'CM1257',
     level: 'LOG',
-    text: 'port {port} serves stock drivers with target_session_attrs={target} by forwarding',
+    text: 'port {port} serves stock drivers with target_session_attrs={target}',
     cause: 'A listener of conmgr.conf is ready.',
     cure: 'None.',
     everyMs: 0,
