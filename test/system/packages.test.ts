@@ -35,6 +35,13 @@ class OwnManager {
   }
 }
 
+/** Runs `action` on a host whose administrator lets no package start, stop or restart anything. */
+async function forbiddenByPolicy(host: Host, action: () => Promise<void>): Promise<void> {
+  await host.write('/usr/sbin/policy-rc.d', '#!/bin/sh\nexit 101\n', { mode: '0755' });
+  await action();
+  await host.output('rm /usr/sbin/policy-rc.d');
+}
+
 /** Package, version, and whether it is wanted and there: `ii`; `rc` is one that was removed and not purged. */
 function installedOn(host: Host): Promise<string> {
   return host.output("dpkg --list 'conmgr*' | awk '/^[a-z][a-z] / { print $2, $3, $1 }'");
@@ -99,11 +106,10 @@ for (const suite of suites()) {
     });
 
     it('start nothing where policy-rc.d forbids it', async () => {
-      await host.write('/usr/sbin/policy-rc.d', '#!/bin/sh\nexit 101\n', { mode: '0755' });
-      await installDebs(host, 1);
+      await forbiddenByPolicy(host, () => installDebs(host, 1));
       assert.deepEqual(await states('conmgr.target'), { 'conmgr.target': 'inactive' });
       assert.equal(await host.output(['systemctl', 'is-enabled', 'conmgr.target']), 'enabled');
-      await host.output('rm /usr/sbin/policy-rc.d && systemctl start conmgr.target');
+      await host.output('systemctl start conmgr.target');
     });
 
     it('start what an administrator enables', async () => {
@@ -230,6 +236,12 @@ function upgradeRules(context: () => { host: Host; cluster: Cluster; own: OwnMan
     const { host } = context();
     const changes = await changesOf(host, all(), () => installDebs(host, 2));
     assert.deepEqual(changes, { restarted: running(), untouched: [], idle, other: [] });
+  });
+
+  it('restart nothing where policy-rc.d forbids it', async () => {
+    const { host } = context();
+    const changes = await changesOf(host, all(), () => forbiddenByPolicy(host, () => installDebs(host, 2)));
+    assert.deepEqual(changes, { restarted: [], untouched: running(), idle, other: [] });
   });
 
   it('start nothing at a downgrade when the administrator has stopped everything', async () => {
