@@ -24,6 +24,8 @@ const SERVERS: readonly DirectServer[] = [
   { host: 'db1.example.com', port: 5432, role: 'primary' },
   { host: 'db2.example.com', port: 5432, role: 'standby' },
 ];
+const OWN_PORT: readonly Place[] = [{ host: 'localhost', port: CONMGR_PORT }];
+const STANDBY = '-c conmgr.target_session_attrs=standby';
 const TLS = { rootCertificate: '/etc/ssl/certs/db-ca.crt' } as const;
 
 const observed = readObserved(OBSERVED);
@@ -75,6 +77,7 @@ function strings(driver: Driver): readonly Cells[] {
     ['gateway, redirect', 'the primary', string('gateway', 'primary')],
     ['', 'a standby', string('gateway', 'standby')],
     ['', 'the primary, verified', verified([{ host: 'db.example.com', hostaddr: '127.0.0.1', port }])],
+    ['gateway', 'a standby, on `port`', string('gateway', 'standby', { places: OWN_PORT, options: STANDBY })],
     ['guard', 'the primary', string('guard', 'primary')],
     ['', 'a standby', string('guard', 'standby')],
     ['', 'the primary, verified', verified(places, target === undefined ? {} : { target })],
@@ -144,9 +147,8 @@ function section(driver: Driver): string {
 
 /** The connection strings for the console. */
 function consoles(): string {
-  const places = [{ host: 'localhost', port: CONMGR_PORT }];
   const rows = DRIVERS.filter(({ without }) => without.console === undefined).map((driver): Cells => {
-    const connection = { places, user: 'app', database: 'conmgr', tls: 'off' } as const;
+    const connection = { places: OWN_PORT, user: 'app', database: 'conmgr', tls: 'off' } as const;
     return [driver.title, code(driver.shown(driver.connection(connection)))];
   });
   return table(['driver', 'connection'], rows);

@@ -6,7 +6,7 @@ import type { Target } from './harness/connection.js';
 import { chosenDrivers } from './harness/drivers.js';
 import { observe } from './harness/observed.js';
 import { Scene } from './harness/scene.js';
-import { WAYS } from './harness/ways.js';
+import { CONMGR_PORT, WAYS } from './harness/ways.js';
 
 /** Servers that each target may lead to. */
 const SERVERS: Readonly<Record<Target, readonly string[]>> = {
@@ -60,6 +60,17 @@ for (const way of WAYS) {
               const server = await adapter.does('query', "select current_setting('cluster_name')");
               const fits = servers.includes(server) || (target === 'prefer-standby' && without[target]);
               assert.ok(fits, `${target}: ${server}`);
+            }
+          });
+        }
+
+        if (way.name === 'gateway') {
+          it('is connected to what its start-up packet asks for', async () => {
+            const places = [{ host: 'localhost', port: CONMGR_PORT }];
+            for (const server of ['primary', 'standby']) {
+              const options = `-c conmgr.target_session_attrs=${server}`;
+              await adapter.connect(driver.connection({ places, user: 'postgres', options }));
+              assert.equal(await adapter.does('query', "select current_setting('cluster_name')"), server);
             }
           });
         }

@@ -21,7 +21,6 @@ import { CONMGR_PORT, type DirectServer, PORTS, type Route, SERVER_PORT, type Wa
 
 export interface SceneOptions {
   readonly conmgr?: ConmgrSettings;
-  readonly server?: Pick<ServerOptions, 'settings' | 'hba'>;
   /** The servers can encrypt, as SERVER_NAME; the role `scram` must, and say its password. */
   readonly tls?: boolean;
 }
@@ -60,24 +59,16 @@ export class Scene {
     private readonly kernel: Kernel | undefined,
   ) {}
 
-  static async start(
-    way: Way,
-    { conmgr: settings, server = {}, tls = false }: SceneOptions = {},
-  ): Promise<Scene> {
+  static async start(way: Way, { conmgr: settings, tls = false }: SceneOptions = {}): Promise<Scene> {
     setUpNetwork();
     const encryption = tls ? encryptionSettings() : {};
     const hosts = [await DatabaseHost.start(1), await DatabaseHost.start(2)] as const;
     const place = ({ address, within }: DatabaseHost): ServerOptions => ({
-      settings: { ...encryption, ...server.settings },
+      settings: encryption,
       listen: address,
       port: SERVER_PORT,
       within,
-      hba: [
-        ...SCRAM_RULES,
-        ...(server.hba ?? []),
-        'host all all 10.91.0.0/24 trust',
-        'host replication all 10.91.0.0/24 trust',
-      ],
+      hba: [...SCRAM_RULES, 'host all all 10.91.0.0/24 trust', 'host replication all 10.91.0.0/24 trust'],
     });
     const primary = await startPrimary(place(hosts[0]));
     await primary.sql(`create role ${SCRAM.user} login password '${SCRAM.password}'`);
