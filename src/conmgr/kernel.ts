@@ -11,7 +11,13 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import { type Abilities, assertGuard, probeHelper } from '../io/helper-abilities.js';
-import { type HelperAnswer, HelperClient, HelperRefusal, HelperUnreachable } from '../io/helper-client.js';
+import {
+  type HelperAnswer,
+  HelperClient,
+  HelperRefusal,
+  HelperUnreachable,
+  REFUSED,
+} from '../io/helper-client.js';
 import { type KernelCount, KernelCounts } from './kernel-counts.js';
 import { ListenerWays } from './listener-ways.js';
 
@@ -177,9 +183,9 @@ export class Kernel {
     const had = !(this.#helper instanceof Error);
     this.#helper = error;
     if (had) log.write(CONMGR_MESSAGES.helperLost, { reason: error.message });
-    // Who does not listen yet may do so in a moment; who refuses will go on to.
+    // One that is being started or restarted may listen in a moment; one that refuses will go on to.
     const starting = this.#met !== undefined && config().guard;
-    if (error.code !== 'ENOENT' && error.code !== 'ECONNREFUSED') this.#met?.(error);
+    if (error.code === 'EACCES' || error.code === REFUSED) this.#met?.(error);
     if (!starting) this.#ways.announce(error);
     if (had) changed();
   }

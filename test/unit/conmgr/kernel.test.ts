@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Kernel } from '../../../src/conmgr/kernel.js';
@@ -188,6 +190,17 @@ describe('conmgr and what it wants of the kernel', () => {
   it('does not start with guard = on where the kernel cannot end sockets', async () => {
     await serve('the kernel was built without INET_DIAG_DESTROY');
     await assert.rejects(started(), refusal(/without INET_DIAG_DESTROY$/, /journalctl -u conmgr-helper/));
+  });
+
+  it('waits with guard = on for a helper that goes away just then and comes back', async () => {
+    const leaving = createServer((socket) => socket.destroy());
+    await once(leaving.listen(path), 'listening');
+    const gone = once(leaving, 'connection');
+    const starting = started();
+    await gone;
+    await new Promise((resolve) => leaving.close(resolve));
+    await serve();
+    await starting;
   });
 
   it('starts with guard = on as soon as a helper listens', async () => {

@@ -151,6 +151,18 @@ describe('the helper, asked by conmgr', () => {
     assert.deepEqual(answer, { ok: true, counts: [1], came: [] });
   });
 
+  it('counts those that came by each listener', () => {
+    const [one] = [
+      kernel.connect({ to: '192.0.2.10', port: 27500 }),
+      kernel.connect({ to: '192.0.2.10', port: 27500 }),
+    ];
+    kernel.cameBy.set(one, 27547);
+    const answer = ask({ do: 'count', targets: [lost], listeners: [27547, 27548] });
+    assert.deepEqual(answer, { ok: true, counts: [2], came: [1, 0] });
+    const refused = ask({ do: 'count', targets: [], listeners: [22] });
+    assert.deepEqual(refused, { ok: false, error: 'not allowed: listener 22' });
+  });
+
   it('says in a probe what is possible and what would be refused', () => {
     assert.deepEqual(ask({ do: 'probe', targets: [lost, ['10.0.0.1', 1]], listeners: [27547, 22] }), {
       ok: true,

@@ -123,16 +123,19 @@ describe('the list of targets', () => {
     }
   });
 
-  it('holds for the users it names, by name or number, and for nobody else', () => {
+  it('holds for the users it names, by name or number, for root, who writes it, and for nobody else', () => {
     const lists = [list(text)];
     const may = (user: string | undefined, uid: number) =>
       refusedOf(request({ do: 'kill', target: ['192.0.2.10', 27500] }), new Permission(lists, user, uid))
         .length === 0;
     assert.deepEqual(
-      [may('conmgr', 999), may(undefined, 1000), may('alice', 1001), may(undefined, 0), may('root', 0)],
-      [true, true, false, false, false],
+      [may('conmgr', 999), may(undefined, 1000), may('alice', 1001), may('root', 1001), may('root', 0)],
+      [true, true, false, false, true],
     );
     assert.equal(new Permission(lists, 'alice', 1001).any, false);
+    const elsewhere = request({ do: 'kill', target: ['203.0.113.1', 22] });
+    assert.deepEqual(refusedOf(elsewhere, new Permission(lists, 'root', 0)), ['203.0.113.1:22']);
+    assert.equal(new Permission([], 'root', 0).any, false);
   });
 
   it('is asked for address and port together, v4-mapped or not', () => {
