@@ -131,11 +131,13 @@ export class ForwardedConnection implements Successor {
     if (this.#packet !== undefined) this.#tellRefusal(this.#packet.question);
   }
 
-  /** The server is lost: both ends learn it at once. */
+  /** The server is lost: the application learns it at once, the server after the other applications. */
   reset(): void {
     this.#phase = 'over';
-    this.#dropServer(true);
+    const server = this.#server;
+    this.#server = undefined;
     resetSocket(this.#socket);
+    if (server !== undefined) this.#gateway.resetLater(server);
   }
 
   // The opening

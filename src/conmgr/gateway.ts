@@ -7,6 +7,7 @@ import type { ErrorFields } from '../core/protocol/startup.js';
 import type { AppConnection } from './app-connection.js';
 import { ForwardedConnection, serverPlace } from './forwarded-connection.js';
 import { sendCancel } from './gateway-cancel.js';
+import { resetSocket } from './gateway-server.js';
 
 /** What happens to forwarded sessions. */
 export interface GatewayEvents {
@@ -34,10 +35,18 @@ export interface Traffic {
   readonly fromServer: number;
 }
 
+/**
+ * So many servers' ends are reset in a turn of the event loop: few, because thousands of applications may have to be
+ * told first, and a server that is lost does not wait for it.
+ */
+const SERVERS_A_TURN = 20;
+
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #connections = new Map<number, ForwardedConnection>();
   readonly #cancels = new CancelRoutes();
+  /** Servers' ends that are still to be reset. */
+  readonly #abandoned: Socket[] = [];
   /** Connections to servers: so many descriptors besides those of the applications. */
   servers = 0;
 
@@ -125,6 +134,20 @@ export class Gateway {
 
   left(session: number): void {
     this.#options.events.closed(session);
+  }
+
+  /** Resets a server's end whose application has been reset. */
+  resetLater(server: Socket): void {
+    this.#abandoned.push(server);
+    if (this.#abandoned.length === 1) setImmediate(() => this.#resetAbandoned());
+  }
+
+  #resetAbandoned(): void {
+    for (const server of this.#abandoned.splice(0, SERVERS_A_TURN)) {
+      this.servers -= 1;
+      resetSocket(server);
+    }
+    if (this.#abandoned.length > 0) setImmediate(() => this.#resetAbandoned());
   }
 
   gone({ id }: ForwardedConnection): void {
