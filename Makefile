@@ -46,7 +46,7 @@ test-system: $(INSTALLED) ## the packages on booted hosts; needs root and Debian
 test-kernel: $(INSTALLED) dist/bpf/redirect.bpf.o ## conmgr-helper in namespaces of its own; needs root and clang; ONLY=words
 	@$(RUN) kernel
 
-test-drivers: $(INSTALLED) dist/bpf/redirect.bpf.o ## every stock driver by every way; needs root and Debian; ONLY=words
+test-drivers: $(INSTALLED) dist/bpf/redirect.bpf.o ## every stock driver by every way; needs root, Debian and clang; ONLY=words; DRIVER=names; UPDATE=1
 	@$(RUN) drivers
 
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
