@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { PRIMARY, STANDBY } from '../support/scripted-watchdog.js';
+import { SILENT } from './place.js';
 import { KernelScene, type SceneOptions } from './scene.js';
 
 describe('conmgr with conmgr-helper', () => {
@@ -209,5 +210,22 @@ describe('conmgr with conmgr-helper', () => {
     const [watchdog] = scene.watchdogs;
     watchdog!.tell({ state: 'down', text: 'postmaster is gone' });
     await direct.program.waitForLine(/^ended ECONNABORTED$/);
+  });
+
+  it('cuts off attempts to connect to a server while that is lost, one after the other', async () => {
+    const scene = await start({
+      attributes: [PRIMARY],
+      settings: { guard: 'on' },
+      list: (all) => `${all}${all.replace('127.0.0.2', SILENT.ipv4).replace(/user .*\n/, '')}`,
+    });
+    const silent = { hostaddr: SILENT.ipv4, backendPort: scene.port, watchdogPort: 1 };
+    scene.conmgr.rewrite([...scene.lines, silent]);
+    await scene.conmgr.reload();
+    await scene.conmgr.untilInstance(1, 'is lost', ({ health }) => health === 'lost');
+    for (let round = 0; round < 3; round += 1) {
+      const attempt = scene.attempt(scene.port, SILENT.ipv4);
+      await attempt.waitForLine(/^ended ECONNABORTED$/);
+    }
+    assert.equal((await scene.application(scene.port, '127.0.0.2')).at, '127.0.0.2');
   });
 });
