@@ -52,7 +52,7 @@ test-drivers: $(INSTALLED) dist/bpf/redirect.bpf.o ## every stock driver by ever
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo
 
-bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/performance.md); ONLY=words, NODE=18|20|22|24
+bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/performance.md); ONLY=words, NODE=18|20|22|24, BENCH_ROUNDS=3
 	@$(RUN) bench
 
 bpf: dist/bpf/redirect.bpf.o ## the programs that redirect connections in the kernel (dist/bpf); needs clang

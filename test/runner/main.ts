@@ -13,7 +13,8 @@
  * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
  * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
  * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them;
- * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told is recorded).
+ * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told is recorded), BENCH_ROUNDS (of the
+ * benchmarks of stock drivers' ways).
  */
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
