@@ -12,8 +12,10 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
 /** No answer is longer; the counts of 64 instances are some hundred bytes. */
 const MOST_ANSWER_BYTES = 64 * 1024;
-/** Requests without an answer; what comes on top of them fails. */
-const MOST_WAITING = 256;
+/** Requests without an answer; what comes on top of them is said when answers have come. */
+const MOST_ASKED = 256;
+/** Requests that are kept; what comes on top of them fails. */
+const MOST_WAITING = 16 * 1024;
 /** A helper that hangs is as good as none. */
 const ANSWER_WITHIN_MS = 5000;
 
@@ -59,6 +61,8 @@ export class HelperClient {
   #pauseMs = FIRST_PAUSE_MS;
   #nextId = 1;
   readonly #waiting = new Map<number, Waiting>();
+  /** Of those that wait, the lines that were not said yet. */
+  readonly #unsaid: string[] = [];
   #patience: TimerHandle | undefined;
   #closed = false;
 
@@ -107,7 +111,8 @@ export class HelperClient {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#patience ??= this.#watch();
-      socket.write(`${JSON.stringify({ id, ...request })}\n`);
+      this.#unsaid.push(`${JSON.stringify({ id, ...request })}\n`);
+      this.#say();
     });
   }
 
@@ -116,6 +121,11 @@ export class HelperClient {
     this.#closed = true;
     this.#retry?.cancel();
     this.#socket?.destroy();
+  }
+
+  #say(): void {
+    const asked = this.#waiting.size - this.#unsaid.length;
+    if (asked < MOST_ASKED) this.#socket?.write(this.#unsaid.splice(0, MOST_ASKED - asked).join(''));
   }
 
   #take(answer: HelperAnswer): void {
@@ -128,6 +138,7 @@ export class HelperClient {
     this.#waiting.delete(id as number);
     this.#patience?.cancel();
     this.#patience = this.#waiting.size === 0 ? undefined : this.#watch();
+    if (this.#unsaid.length > 0) this.#say();
     if (answer['ok'] === true) waiting?.resolve(answer);
     else waiting?.reject(new HelperRefusal(error));
   }
@@ -146,6 +157,7 @@ export class HelperClient {
     this.#patience = undefined;
     for (const { reject } of this.#waiting.values()) reject(cause);
     this.#waiting.clear();
+    this.#unsaid.length = 0;
     if (this.#closed) return;
     this.#options.onDown(cause);
     this.#retry = this.#options.clock.setTimer(this.#pauseMs, () => this.start());

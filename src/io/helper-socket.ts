@@ -115,22 +115,21 @@ async function serveCaller(
     if (!socket.destroyed) takeLines();
   };
   const takeLines = (): void => {
-    while (lines.hasLine && !socket.destroyed) {
-      const waitMs = allowance.take(options.clock.monotonicMs());
-      if (waitMs > 0) {
-        waiting = true;
-        socket.pause();
-        options.clock.setTimer(waitMs, resume);
-        return;
-      }
-      const answer = service.answer(lines.take() ?? '');
-      if (socket.write(`${JSON.stringify(answer)}\n`)) continue;
-      waiting = true;
-      socket.pause();
-      socket.once('drain', resume);
+    if (!lines.hasLine) {
+      socket.resume();
       return;
     }
-    socket.resume();
+    waiting = true;
+    socket.pause();
+    const waitMs = allowance.take(options.clock.monotonicMs());
+    if (waitMs > 0) {
+      options.clock.setTimer(waitMs, resume);
+      return;
+    }
+    const answer = service.answer(lines.take() ?? '');
+    // The other callers come between two requests: one that asks without end delays none of them.
+    if (socket.write(`${JSON.stringify(answer)}\n`)) setImmediate(resume);
+    else socket.once('drain', resume);
   };
   socket.once('close', () => service.close());
   socket.on('data', (chunk: Buffer) => {

@@ -51,7 +51,10 @@ export class KernelOrders {
     this.#said.delete(key);
   }
 
-  /** All that is to be said now, in this order; it counts as said. Routes come first, so that nobody follows those whose connection is ended. */
+  /**
+   * All that is to be said now, in this order; it counts as said. Routes come first, so that nobody follows those whose
+   * connection is ended; then what is lost, for which somebody may be waiting; then what no longer fits a listener.
+   */
   next(wishes: KernelWishes, means: KernelMeans): KernelOrder[] {
     const wanted = wantedOf(wishes, means);
     const keys = new Set(wanted.map(({ order }) => order.key));
@@ -64,17 +67,11 @@ export class KernelOrders {
 }
 
 function wantedOf({ ended, swept, routes, misplaced }: KernelWishes, means: KernelMeans): Wanted[] {
-  const redirected = [
-    ...routes.map(({ listener: { port }, destinations }): Wanted => {
-      const targets = destinations.map(({ target }) => wireTarget(target));
-      const request = { do: 'route', listener: port, targets };
-      return once('route', request, undefined, port, destinations.map(placeOf).join(' '));
-    }),
-    ...misplaced.map(({ port, destination }) => {
-      const request = { do: 'evict', listener: port, target: wireTarget(destination.target) };
-      return once('evict', request, destination, port);
-    }),
-  ];
+  const led = routes.map(({ listener: { port }, destinations }): Wanted => {
+    const targets = destinations.map(({ target }) => wireTarget(target));
+    const request = { do: 'route', listener: port, targets };
+    return once('route', request, undefined, port, destinations.map(placeOf).join(' '));
+  });
   const guarded = [
     ...ended.map((destination) =>
       once('kill', { do: 'kill', target: wireTarget(destination.target) }, destination),
@@ -85,7 +82,19 @@ function wantedOf({ ended, swept, routes, misplaced }: KernelWishes, means: Kern
       return { ...wanted, undo: { ...wanted.order, request: { ...request, on: false } } };
     }),
   ];
-  return [...(means.redirect ? redirected : []), ...(means.guard ? guarded : [])];
+  // Whoever came by a listener is among those that the guard ends.
+  const killed = new Set(means.guard ? ended.map(placeOf) : []);
+  const evicted = misplaced
+    .filter(({ destination }) => !killed.has(placeOf(destination)))
+    .map(({ port, destination }) => {
+      const request = { do: 'evict', listener: port, target: wireTarget(destination.target) };
+      return once('evict', request, destination, port);
+    });
+  return [
+    ...(means.redirect ? led : []),
+    ...(means.guard ? guarded : []),
+    ...(means.redirect ? evicted : []),
+  ];
 }
 
 /** Wanted, and forgotten without a word when it is no longer. */

@@ -133,6 +133,27 @@ describe('the socket of the helper', () => {
     assert.ok(tookMs > (16 / 64) * 1000 - 5, `256 at once and 64 a second; 16 more after ${tookMs} ms`);
   });
 
+  it('comes to a caller between two requests of those that flood it, however long each takes', async () => {
+    const floods = await Promise.all(Array.from({ length: 8 }, () => call()));
+    const good = await call();
+    const looked = kernel.list.bind(kernel);
+    kernel.list = (...args) => {
+      const until = performance.now() + 1;
+      while (performance.now() < until);
+      return looked(...args);
+    };
+    const line = (id: number): string =>
+      `${JSON.stringify({ id, do: 'kill', target: ['192.0.2.10', 27500] })}\n`;
+    const flood = Array.from({ length: 256 }, (_, at) => line(at + 1)).join('');
+    for (const { socket } of floods) socket.write(flood);
+    await floods[0]?.answer();
+    const begun = performance.now();
+    good.say({ id: 1, do: 'kill', target: ['192.0.2.10', 27500] });
+    assert.deepEqual(await good.answer(), { id: 1, ok: true, ended: 0 });
+    const tookMs = performance.now() - begun;
+    assert.ok(tookMs < 1000, `after ${tookMs} ms; the flood takes more than 4 s`);
+  });
+
   it('does not hear a caller that reads no answers, nor keep more of it than the kernel does', async () => {
     const { socket } = await call();
     socket.pause();

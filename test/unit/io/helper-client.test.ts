@@ -188,12 +188,33 @@ describe('the connection to conmgr-helper', () => {
     assert.deepEqual([down[0]?.code, down[0]?.message], ['REFUSED', 'no list names user app']);
   });
 
-  it('has at most 256 questions waiting', async () => {
+  it('says no more than 256 questions at once, and the others, in order, when answers have come', async () => {
+    const asked: number[] = [];
+    let silent = true;
+    answer = ({ id }) => {
+      asked.push(id);
+      return silent ? undefined : `${JSON.stringify({ id, ok: true })}\n`;
+    };
+    await listen();
+    const client = start();
+    await up();
+    const waiting = Array.from({ length: 300 }, () => client.ask({}));
+    await eventually(() => asked.length === 256, { what: 'all that may be said at once' });
+    silent = false;
+    for (const id of asked.slice()) sockets[0]?.write(`${JSON.stringify({ id, ok: true })}\n`);
+    await Promise.all(waiting);
+    assert.deepEqual(
+      asked,
+      Array.from({ length: 300 }, (_, at) => at + 1),
+    );
+  });
+
+  it('keeps at most 16384 questions', async () => {
     answer = () => undefined;
     await listen();
     const client = start();
     await up();
-    const waiting = Array.from({ length: 256 }, () => client.ask({}));
+    const waiting = Array.from({ length: 16 * 1024 }, () => client.ask({}));
     for (const one of waiting) one.catch(() => {});
     await assert.rejects(client.ask({}), /too many requests/);
     client.close();

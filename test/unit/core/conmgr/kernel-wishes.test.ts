@@ -177,7 +177,7 @@ describe('what is said to the helper', () => {
   const said = (orders: KernelOrders, wishes: KernelWishes, means = both) =>
     orders.next(wishes, means).map(({ request }) => Object.values(request).flat().join(' '));
 
-  it('is everything at first, then only what has changed; routes before ends', () => {
+  it('is everything at first, then only what has changed; routes before ends, and no listener is asked about what the guard ends', () => {
     const orders = new KernelOrders();
     assert.deepEqual(said(orders, well), [
       'route 1 192.0.2.0,5432',
@@ -187,12 +187,33 @@ describe('what is said to the helper', () => {
     assert.deepEqual(said(orders, well), []);
     assert.deepEqual(said(orders, lost), [
       'route 1',
-      'evict 1 192.0.2.0 5432',
-      'evict 2 192.0.2.0 5432',
       'kill 192.0.2.0 5432',
       'sweep 192.0.2.0 5432 true',
     ]);
     assert.deepEqual(said(orders, well), ['route 1 192.0.2.0,5432', 'sweep 192.0.2.0 5432 false']);
+  });
+
+  it('is the end of what came by each listener where nothing is guarded', () => {
+    const orders = new KernelOrders();
+    assert.deepEqual(said(orders, lost, { guard: false, redirect: true }), [
+      'route 1',
+      'route 2 192.0.2.1,5432',
+      'evict 1 192.0.2.0 5432',
+      'evict 1 192.0.2.1 5432',
+      'evict 2 192.0.2.0 5432',
+    ]);
+  });
+
+  it('puts what is lost before what no longer fits a listener', () => {
+    const orders = new KernelOrders();
+    orders.next(well, both);
+    const demoted = wanted(viewOf(standby(0), primary(1), standby(2, { health: 'lost' })), [
+      placed(0),
+      placed(1),
+      placed(2, 'lost'),
+    ]);
+    const verbs = said(orders, demoted).map((text) => text.split(' ')[0]);
+    assert.deepEqual(verbs, ['route', 'route', 'kill', 'sweep', 'evict']);
   });
 
   it('ends again what is lost again', () => {
@@ -222,11 +243,12 @@ describe('what is said to the helper', () => {
   it('has words for the log', () => {
     const words = new KernelOrders().next(lost, both).map(({ what }) => what);
     assert.deepEqual(
-      [words[0], words[2], words.at(-1)],
+      [words[0], words[2], words[3], words[4]],
       [
         'route of listener 1',
-        'end of connections to 192.0.2.0:5432 of listener 1',
+        'end of connections to 192.0.2.0:5432',
         'sweep of 192.0.2.0:5432',
+        'end of connections to 192.0.2.1:5432 of listener 1',
       ],
     );
   });
