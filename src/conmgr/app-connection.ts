@@ -153,13 +153,13 @@ export class AppConnection {
 
   /** A CancelRequest gets no answer but the end of the connection. */
   cancel(request: CancelRequest): void {
-    this.#settle();
+    this.settle();
     void this.#events.cancel(this, request).then(() => this.end());
   }
 
   /** The client wants the console. */
   openConsole({ params, version, rest }: StartupPacket): void {
-    this.#settle();
+    this.settle();
     if (!isLoopback(this.address)) {
       this.refuse(refusalForConsole());
       return;
@@ -168,6 +168,11 @@ export class AppConnection {
     this.#negotiate(version, params);
     this.#successor = this.#events.console(this, this.#socket, params);
     if (rest.length > 0) this.#successor.take(rest);
+  }
+
+  /** Its packet is complete; what it says next may take its time. */
+  settle(): void {
+    this.#events.settled(this);
   }
 
   /** Its next packet is a first packet again, and must come as soon as one. */
@@ -235,7 +240,7 @@ export class AppConnection {
   #forward(): void {
     const held = this.#held;
     this.#held = Buffer.alloc(0);
-    this.#settle();
+    this.settle();
     this.#phase = 'handed over';
     this.#successor = this.#events.forward(this, this.#socket);
     this.#successor.take(held);
@@ -261,7 +266,7 @@ export class AppConnection {
       this.#forward();
       return;
     }
-    this.#settle();
+    this.settle();
     if (question === undefined) {
       this.#events.stock(this);
       this.refuse(refusalForStockDriver());
@@ -306,12 +311,8 @@ export class AppConnection {
     }
   }
 
-  #settle(): void {
-    this.#events.settled(this);
-  }
-
   #garbage(reason: string, more: string): void {
-    this.#settle();
+    this.settle();
     this.#events.garbage(this, reason, more);
     this.destroy();
   }

@@ -144,6 +144,7 @@ export class ForwardedConnection implements Successor {
 
   #readPacket(): void {
     const packet = readFirstPacket(this.#held);
+    if (packet.kind !== 'incomplete') this.connection.settle();
     switch (packet.kind) {
       case 'incomplete':
         // What is kept between reads must not pin a chunk of the socket.
@@ -237,6 +238,7 @@ export class ForwardedConnection implements Successor {
     this.#socket.write(this.#answer);
     this.#answer = NO_BYTES;
     this.#packet = undefined;
+    this.connection.unsettle();
     if (this.#held.length > 0) this.#readPacket();
   }
 

@@ -159,6 +159,19 @@ describe('a loss of the server of a forwarded connection', () => {
     await scene.set.conmgr.logged(/instance 0 .* is down/, mark);
   });
 
+  it('of 500 sessions is told to all of them within 100 ms', async () => {
+    const scene = await start(['serves']);
+    const count = 500;
+    const drivers = Array.from({ length: count }, () => scene.drive(startup()));
+    await Promise.all(drivers.map((driver) => driver.until(1)));
+    const begunMs = performance.now();
+    scene.set.watchdog(0).tell({ state: 'down' });
+    await Promise.all(drivers.map((driver) => driver.closed()));
+    assert.equal(drivers.filter(({ closedBy }) => closedBy === 'reset').length, count);
+    const lastMs = Math.max(...drivers.map(({ closedAtMs }) => closedAtMs)) - begunMs;
+    assert.ok(lastMs < 100 + EPS_MS, `the last one after ${lastMs} ms`);
+  });
+
   it('by silence of its host ends at heartbeat_timeout', async () => {
     const scene = await start(['serves'], { heartbeat_timeout: '500ms' });
     const [driver] = await served(scene);
@@ -179,6 +192,18 @@ describe('a loss of the server of a forwarded connection', () => {
     assert.equal(await writer.closed(), 'reset');
     await scene.set.conmgr.logged(/ended 1 sessions of instance 0 .* whose role no longer fits/);
     assert.equal(reader.closedBy, undefined);
+  });
+
+  it('500 sessions of a primary that becomes a standby are reset within 100 ms', async () => {
+    const scene = await start(['serves', 'serves']);
+    const drivers = Array.from({ length: 500 }, () => scene.drive(startup()));
+    await Promise.all(drivers.map((driver) => driver.until(1)));
+    const begunMs = performance.now();
+    scene.set.watchdog(0).tell(STANDBY);
+    await Promise.all(drivers.map((driver) => driver.closed()));
+    const lastMs = Math.max(...drivers.map(({ closedAtMs }) => closedAtMs)) - begunMs;
+    assert.ok(lastMs < 100 + EPS_MS, `the last one after ${lastMs} ms`);
+    assert.equal(drivers.filter(({ closedBy }) => closedBy === 'reset').length, 500);
   });
 
   it('evict_on_role_change = off leaves it alone', async () => {

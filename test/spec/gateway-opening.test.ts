@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, it } from 'node:test';
+import { encodeStartup } from '../../src/core/protocol/startup.js';
 import { eventually } from '../support/eventually.js';
 import { type GatewayScene, gatewayScene } from '../support/gateway-scene.js';
 import { CLIENT_HELLO, GSSENC_REQUEST, SSL_REQUEST, startup } from '../support/raw-driver.js';
@@ -41,6 +42,24 @@ describe('a stock driver is forwarded from its first octet on', () => {
       await new Promise((next) => setImmediate(next));
     }
     await driver.until(greeting(servers[0]!.key).length);
+    assert.deepEqual((await servers[0]!.end()).received, packet);
+  });
+
+  it('encryption that is asked for in single octets is asked of the server once', async () => {
+    const { servers, drive } = await start(['encrypts']);
+    const driver = drive();
+    for (const octet of SSL_REQUEST) {
+      driver.send(Buffer.from([octet]));
+      await new Promise((next) => setImmediate(next));
+    }
+    assert.equal((await driver.until(1)).toString(), 'S');
+    assert.deepEqual((await servers[0]!.end()).received, SSL_REQUEST);
+  });
+
+  it('a newer minor version of the protocol is for the server to answer', async () => {
+    const { servers, drive } = await start(['serves']);
+    const packet = encodeStartup([['user', 'app']], 0x0003_0002);
+    await drive(packet).until(greeting(servers[0]!.key).length);
     assert.deepEqual((await servers[0]!.end()).received, packet);
   });
 
@@ -106,6 +125,24 @@ describe('when the chosen instance refuses or is gone, the next one is tried bef
     driver.send(startup());
     await driver.until(1 + greeting(servers[0]!.key).length);
     assert.deepEqual((await servers[0]!.end()).received, startup());
+  });
+
+  it('encryption declined, the driver has 3 s for its start-up packet, as for a first one; then its server is given up', async () => {
+    const { set, servers, drive } = await start(['serves']);
+    const [silent, slow] = [drive(SSL_REQUEST), drive(SSL_REQUEST)];
+    const begunMs = performance.now();
+    await Promise.all([silent.until(1), slow.until(1)]);
+    slow.send(startup());
+    await slow.until(1 + greeting(servers[0]!.key).length);
+    await silent.ended();
+    const tookMs = performance.now() - begunMs;
+    assert.ok(tookMs > 3000 - 50 && tookMs < 3000 + 250 + EPS_MS, `after ${tookMs} ms`);
+    await set.conmgr.logged(/no complete start-up packet within 3 s/);
+    await eventually(() => servers[0]!.ends.filter(({ closedBy }) => closedBy !== undefined).length === 1, {
+      what: 'its server is free',
+    });
+    assert.equal(slow.closedBy, undefined);
+    await set.conmgr.untilInstance(0, 'has one session', ({ sessions }) => sessions === 1);
   });
 
   it('a loss while it does not answer moves the driver on at once', async () => {
