@@ -33,7 +33,7 @@ const GUARD_CURES: Readonly<Record<string, string>> = {
 const REDIRECT_CURES: Readonly<Record<string, string>> = {
   ENOENT: 'Start the unit that loads the programs: systemctl start conmgr-redirect',
   EPERM:
-    'Kernels before 5.19 ask for one more right: systemctl edit conmgr-helper, lines "[Service]", "AmbientCapabilities=CAP_NET_ADMIN CAP_BPF" and "CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF".',
+    'The helper lacks CAP_BPF, which kernels before 5.19 and the system call filters of containers ask for: systemctl edit conmgr-helper, lines "[Service]", "AmbientCapabilities=CAP_NET_ADMIN CAP_BPF" and "CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF"; or give the container --cap-add BPF.',
   EACCES: 'The pins belong to somebody else: systemctl restart conmgr-redirect conmgr-helper',
 };
 

@@ -4,9 +4,18 @@
  * file system for pins, and a control group.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findCgroup2 } from '../../src/io/redirect-programs.js';
+import { isRunning } from '../support/processes.js';
 import { built } from '../support/programs.js';
 import { type Running, startCommand } from '../support/running.js';
 import { inTree, temporaryDirectory } from '../support/tree.js';
@@ -66,13 +75,33 @@ function removeGroup(path: string): void {
   }
 }
 
+const PREFIX = 'conmgr-test-';
+
+/** Removes the groups of processes that were killed before they could do it, with whatever still runs in them. */
+function sweepGroups(root: string): void {
+  for (const name of readdirSync(root)) {
+    const [, pid] = new RegExp(`^${PREFIX}(\\d+)-`).exec(name) ?? [];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    const path = join(root, name);
+    try {
+      writeFileSync(join(path, 'cgroup.kill'), '1');
+    } catch {
+      // Linux before 5.14 has no such file.
+    }
+    removeGroup(path);
+  }
+}
+
 /** A control group for the programs of this test file; removed when the file is done. */
 export function controlGroup(name: string): { readonly path: string; run(command: string[]): string[] } {
   const root = findCgroup2();
   if (root === undefined) throw new Error('there are no control groups of version 2');
-  const path = join(root, `conmgr-test-${process.pid}-${name}`);
+  if (groups.length === 0) {
+    sweepGroups(root);
+    process.on('exit', () => groups.forEach(removeGroup));
+  }
+  const path = join(root, `${PREFIX}${process.pid}-${name}`);
   mkdirSync(path);
-  if (groups.length === 0) process.on('exit', () => groups.forEach(removeGroup));
   groups.push(path);
   return {
     path,

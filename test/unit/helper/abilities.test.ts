@@ -65,7 +65,7 @@ describe('the self-test of the helper', () => {
 
   for (const [name, error, cure] of [
     ['no program is loaded', new BpfError('could not open "x"', 2), /LOG .*systemctl start conmgr-redirect/],
-    ['the kernel wants another right', new BpfError('could not open "x"', 1), /CAP_BPF/],
+    ['the kernel wants another right', new BpfError('could not open "x"', 1), /lacks CAP_BPF.*--cap-add BPF/],
     ['the pins are not the own ones', new BpfError('could not open "x"', 13), /restart conmgr-redirect/],
   ] as const) {
     it(`tells the cure when ${name}`, async () => {

@@ -185,11 +185,7 @@ describe('what is said to the helper', () => {
       'evict 1 192.0.2.1 5432',
     ]);
     assert.deepEqual(said(orders, well), []);
-    assert.deepEqual(said(orders, lost), [
-      'route 1',
-      'kill 192.0.2.0 5432',
-      'sweep 192.0.2.0 5432 true',
-    ]);
+    assert.deepEqual(said(orders, lost), ['route 1', 'kill 192.0.2.0 5432', 'sweep 192.0.2.0 5432 true']);
     assert.deepEqual(said(orders, well), ['route 1 192.0.2.0,5432', 'sweep 192.0.2.0 5432 false']);
   });
 
