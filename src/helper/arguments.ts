@@ -16,7 +16,7 @@ export type HelperArguments =
       readonly pins: string;
       /** 'host': the root of the control groups; 'none': only pin; otherwise a directory. */
       readonly cgroup: string;
-      /** User the pins are given to. */
+      /** User the pins of the maps are given to. */
       readonly user: string;
       /** The object of programs; undefined: the one that is installed. */
       readonly object: string | undefined;
@@ -42,7 +42,7 @@ Options:
   --pins DIRECTORY     where programs and maps are pinned; default: ${PINS}
   --cgroup PATH        control group whose processes are redirected; "host" (default): all,
                        "none": those of units with BPFProgram=
-  --user NAME          whom the pins are given to; default: conmgr-helper
+  --user NAME          whom the maps are given to; default: conmgr-helper
   --object FILE        the programs; default: those that are installed
   -V, --version        print the version, then exit
   -?, --help           print this help, then exit

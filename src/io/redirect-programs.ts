@@ -8,7 +8,9 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
   rmSync,
+  symlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { linkProgram, readBpfObject } from '../core/redirect/elf.js';
@@ -25,6 +27,8 @@ const KINDS: Readonly<Record<string, { readonly type: number; readonly attachTyp
   connect6: { type: 18, attachType: 11 },
   sock_release: { type: 9, attachType: 34 },
 };
+/** A link beside the pins: the control group they were attached to, which may be another one by the time they go. */
+const ATTACHED_TO = 'cgroup';
 export const ROUTES = 'routes';
 export const SESSIONS = 'sessions';
 
@@ -38,7 +42,7 @@ export interface Place {
 export interface LoadOptions extends Place {
   /** The object of programs. */
   readonly object: string;
-  /** Whom the pins belong to. */
+  /** Whom the pins of the maps belong to; those of the programs, and their directory, are root's. */
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
@@ -57,18 +61,18 @@ export function loadRedirect(native: Native, options: LoadOptions): void {
     // Not with what is above it: without the file system of pins there is no place for them, and Node.js would try for
     // ever to make one in /sys.
     if (!existsSync(options.pins)) mkdirSync(options.pins);
-    const pin = (fd: number, name: string): void => {
+    const pin = (fd: number, name: string): string => {
       const path = join(options.pins, name);
       bpf.pin(fd, path);
       chmodSync(path, 0o600);
-      chownSync(path, options.owner.uid, options.owner.gid);
+      return path;
     };
     const mapFds = new Map<string, number>();
     for (const map of maps) {
       const fd = bpf.createMap(map);
       open.push(fd);
       mapFds.set(map.name, fd);
-      pin(fd, map.name);
+      chownSync(pin(fd, map.name), options.owner.uid, options.owner.gid);
     }
     const loaded = programs.map((program) => {
       const kind = KINDS[program.name];
@@ -79,8 +83,9 @@ export function loadRedirect(native: Native, options: LoadOptions): void {
       pin(fd, program.name);
       return { fd, attachType: kind.attachType };
     });
-    chmodSync(options.pins, 0o700);
-    chownSync(options.pins, options.owner.uid, options.owner.gid);
+    // Nobody but root puts anything here, for root takes it away again.
+    chmodSync(options.pins, 0o711);
+    if (options.cgroup !== undefined) symlinkSync(options.cgroup, join(options.pins, ATTACHED_TO));
     withCgroup(options.cgroup, (cgroup) => {
       for (const { fd, attachType } of loaded) bpf.attach(cgroup, fd, attachType);
     });
@@ -92,28 +97,43 @@ export function loadRedirect(native: Native, options: LoadOptions): void {
   }
 }
 
-/** Detaches and removes what is pinned; whether there was anything. Throws BpfError when it may not. */
+/**
+ * Detaches, from where it was attached and from `cgroup`, and removes what is pinned; whether there was anything. Throws
+ * BpfError when it may not.
+ */
 export function unloadRedirect(native: Native, { pins, cgroup }: Place): boolean {
   if (!existsSync(pins)) return false;
   const bpf = new Bpf(native);
-  // Where there is no control group any more, nothing is attached to it.
-  withCgroup(cgroup !== undefined && existsSync(cgroup) ? cgroup : undefined, (group) => {
-    for (const [name, { attachType }] of Object.entries(KINDS)) {
-      const path = join(pins, name);
-      if (!existsSync(path)) continue;
-      const program = bpf.openPin(path);
-      try {
-        bpf.detach(group, program, attachType);
-      } catch (error) {
-        // It was not attached here.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      } finally {
-        closeSync(program);
-      }
-    }
-  });
+  for (const path of new Set([attachedTo(pins), cgroup])) {
+    // Where there is no control group any more, nothing is attached to it.
+    if (path !== undefined && existsSync(path)) withCgroup(path, (group) => detachAll(bpf, pins, group));
+  }
   rmSync(pins, { recursive: true });
   return true;
+}
+
+function attachedTo(pins: string): string | undefined {
+  try {
+    return readlinkSync(join(pins, ATTACHED_TO));
+  } catch {
+    return undefined;
+  }
+}
+
+function detachAll(bpf: Bpf, pins: string, group: number): void {
+  for (const [name, { attachType }] of Object.entries(KINDS)) {
+    const path = join(pins, name);
+    if (!existsSync(path)) continue;
+    const program = bpf.openPin(path);
+    try {
+      bpf.detach(group, program, attachType);
+    } catch (error) {
+      // It was not attached here.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } finally {
+      closeSync(program);
+    }
+  }
 }
 
 function withCgroup(path: string | undefined, act: (fd: number) => void): void {

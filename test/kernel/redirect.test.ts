@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -33,6 +33,7 @@ describe('the redirect, in the kernel', () => {
   let helper: Running;
   let caller: Caller;
   let args: string[];
+  let lists: string;
   let socket: string;
   let serverPort: number;
   let listener: number;
@@ -85,8 +86,8 @@ describe('the redirect, in the kernel', () => {
     await load();
     socket = socketPath();
     const targets = [ONE, TWO, SIX].map((host) => `target ${host} ${serverPort}\n`).join('');
-    const list = targetLists(`user 0\n${targets}listener ${listener}\n`);
-    args = ['--socket', socket, '--targets', list, '--pins', pins];
+    lists = targetLists(`user 0\n${targets}listener ${listener}\n`);
+    args = ['--socket', socket, '--targets', lists, '--pins', pins];
     helper = startHelper(args);
     caller = await callHelper(socket);
   });
@@ -228,10 +229,41 @@ describe('the redirect, in the kernel', () => {
     const own = join(pinFileSystem(), 'own');
     await load(own);
     await load(own);
-    assert.deepEqual(readdirSync(own).sort(), ['connect4', 'connect6', 'routes', 'sessions', 'sock_release']);
+    const names = ['cgroup', 'connect4', 'connect6', 'routes', 'sessions', 'sock_release'];
+    assert.deepEqual(readdirSync(own).sort(), names);
     await unload(own);
     assert.equal(existsSync(own), false);
     await unload(own);
+  });
+
+  it('gives the maps to the helper and nothing else: programs and directory stay with root', async () => {
+    const owners = (path: string): string => {
+      const { uid, mode } = statSync(join(pins, path));
+      return `${uid} ${(mode & 0o777).toString(8)}`;
+    };
+    assert.equal(owners('.'), '0 711');
+    for (const map of ['routes', 'sessions']) assert.equal(owners(map), `${NOBODY} 600`);
+    for (const program of ['connect4', 'connect6', 'sock_release']) assert.equal(owners(program), '0 600');
+  });
+
+  it('is gone from the control group it was loaded for, also when the unit names another one by then', async () => {
+    const own = join(pinFileSystem(), 'own');
+    const other = controlGroup('moved');
+    const answers = async (): Promise<string> => {
+      const [command = '', ...words] = other.run([ask, '127.0.0.1', String(listener)]);
+      return (await startCommand(command, words).done).stdout;
+    };
+    await load(own, other.path);
+    const path = socketPath();
+    const second = startHelper(['--socket', path, '--targets', lists, '--pins', own]);
+    const asking = await callHelper(path);
+    await asking.ask({ do: 'route', listener, targets: [[ONE, serverPort]] });
+    assert.equal(await answers(), 'one');
+    await unload(own, 'none');
+    assert.equal(await answers(), 'conmgr');
+    asking.close();
+    second.kill();
+    await second.done;
   });
 
   it('only pins its programs for units that opt in', async () => {
