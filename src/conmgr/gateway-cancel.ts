@@ -4,23 +4,18 @@ import type { ServerPlace } from '../core/gateway/cancel-routes.js';
 import { encodeCancelRequest } from '../core/protocol/startup.js';
 
 /**
- * Sends the request to each of `places`; resolves when all have closed, which a server does once it has acted on it,
- * or after `timeoutMs`. Never rejects: nobody is told how a cancel went.
+ * Sends the request to a server; resolves when that has closed, which it does once it has acted on it, or after
+ * `timeoutMs`. Never rejects: nobody is told how a cancel went.
  */
-export async function sendCancel(
-  places: readonly ServerPlace[],
-  request: { readonly pid: number; readonly key: Buffer },
+export function sendCancel(
+  { host, port }: ServerPlace,
+  { pid, key }: { readonly pid: number; readonly key: Buffer },
   timeoutMs: number,
 ): Promise<void> {
-  const bytes = encodeCancelRequest(request.pid, request.key);
-  await Promise.all(places.map((place) => sendOne(place, bytes, timeoutMs)));
-}
-
-function sendOne({ host, port }: ServerPlace, bytes: Buffer, timeoutMs: number): Promise<void> {
   return new Promise((done) => {
     const socket = net.connect({ host, port, noDelay: true, autoSelectFamily: false });
     const limit = setTimeout(() => socket.destroy(), timeoutMs);
-    socket.write(bytes);
+    socket.write(encodeCancelRequest(pid, key));
     socket.resume();
     socket.on('error', () => {});
     socket.on('close', () => {

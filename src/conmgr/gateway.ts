@@ -1,7 +1,7 @@
 /** The connections of stock drivers: carries out what ConmgrCore decides for them, and tells it what happens. */
 import type { Socket } from 'node:net';
 import type { TargetSessionAttrs } from '../core/cluster/target-session.js';
-import { CancelRoutes } from '../core/gateway/cancel-routes.js';
+import { CancelRoutes, type ServerPlace } from '../core/gateway/cancel-routes.js';
 import type { Candidate } from '../core/protocol/first-phase.js';
 import type { ErrorFields } from '../core/protocol/startup.js';
 import type { AppConnection } from './app-connection.js';
@@ -69,7 +69,18 @@ export class Gateway {
     body.writeUInt32BE(request.pid, 0);
     request.key.copy(body, 4);
     const places = this.#cancels.find(body, from.listener.port, from.address);
-    return sendCancel(this.#options.hasRoom() ? places : [], request, this.#options.connectTimeoutMs());
+    return Promise.all(places.map((place) => this.#cancelAt(place, request))).then(() => {});
+  }
+
+  /** A server that does not answer must not cost more descriptors than there are. */
+  async #cancelAt(
+    place: ServerPlace,
+    request: { readonly pid: number; readonly key: Buffer },
+  ): Promise<void> {
+    if (!this.#options.hasRoom()) return;
+    this.servers += 1;
+    await sendCancel(place, request, this.#options.connectTimeoutMs());
+    this.servers -= 1;
   }
 
   // From ConmgrCore

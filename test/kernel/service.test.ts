@@ -7,13 +7,18 @@ import { startCommand } from '../support/running.js';
 import { callHelper } from './caller.js';
 import { setUpNetwork, socketPath, startHelper, targetLists } from './place.js';
 
-/** What a user gets for one line at a socket. */
-async function sayAs(uid: number, path: string, line: string): Promise<string> {
+/** What a user gets for one line at a socket; `within` stands before the program. */
+async function sayAs(
+  uid: number,
+  path: string,
+  line: string,
+  within: readonly string[] = [],
+): Promise<string> {
   const program = `const s = require('node:net').connect(process.argv[1]); s.end(process.argv[2] + '\\n');
     s.on('data', (d) => process.stdout.write(d)); s.on('error', (e) => process.stdout.write(e.code));`;
   const { stdout } = await startCommand('setpriv', [
     ...['--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--inh-caps', '-all', '--'],
-    ...[process.execPath, '-e', program, path, line],
+    ...[...within, process.execPath, '-e', program, path, line],
   ]).done;
   return stdout;
 }
@@ -59,6 +64,18 @@ describe('conmgr-helper', () => {
     helper.kill();
     const { stderr } = await helper.done;
     assert.match(stderr, /WARNING: {2}refused connection of user 1234 \(PID \d+\)/);
+  });
+
+  it('knows a user by the number that the host has for it, whoever it is in a namespace of its own', async () => {
+    const path = socketPath();
+    const helper = startHelper(['--socket', path, '--targets', targetLists('user 0\nuser 4321\n')]);
+    (await callHelper(path)).close();
+    chmodSync(path, 0o666);
+    const asRoot = ['unshare', '--user', '--map-root-user', '--net', '--'];
+    assert.match(await sayAs(1234, path, '{"id":1,"do":"clear"}', asRoot), /"no list in .* names user 1234"/);
+    assert.equal(await sayAs(4321, path, '{"id":1,"do":"clear"}', asRoot), '{"id":1,"ok":true}\n');
+    helper.kill();
+    await helper.done;
   });
 
   it('does nothing for addresses outside of the list, and for lists that others can write', async () => {

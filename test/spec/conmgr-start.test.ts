@@ -293,6 +293,19 @@ describe('the start of conmgr', () => {
   });
 });
 
+describe('the port of a listener', () => {
+  it('in use: FATAL names it, exit status 1, and port itself is let go', async () => {
+    const [port, listener] = [await freePort(), await freePort()];
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(listener, '127.0.0.1', resolve));
+    const { code, stderr } = await failedStart(await soundDirectory({ port, listener_port0: listener }));
+    await new Promise((resolve) => squatter.close(resolve));
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`FATAL: +could not listen on port ${listener}: .*already in use`));
+    assert.match(stderr, new RegExp(`HINT: .*ss -ltnp sport = :${listener}`));
+  });
+});
+
 describe('the command line of conmgr', () => {
   it('prints help and version, and refuses what it does not know with exit status 2', async () => {
     const help = await runProgram('conmgr', ['--help']);

@@ -295,6 +295,23 @@ describe('limits', () => {
     assert.equal(instances[0]?.link.phase, 'up');
   });
 
+  it('cancels that a server does not answer leave descriptors for links and control socket', async () => {
+    const scene = await start(['encrypts'], {}, 60);
+    await scene.drive(SSL_REQUEST).until(1);
+    scene.servers[0]!.behaviour = 'silent';
+    const request = encodeCancelRequest(7, Buffer.from([1, 2, 3, 4]));
+    const cancels = Array.from({ length: 60 }, () => scene.drive(request));
+    await eventually(
+      () => cancels.filter(({ hasEnded, closedBy }) => hasEnded || closedBy !== undefined).length >= 30,
+      { what: 'those are ended for which there is no descriptor' },
+    );
+    const { descriptors, instances } = await scene.set.conmgr.status();
+    assert.ok(descriptors.open < descriptors.limit, `${descriptors.open} of ${descriptors.limit}`);
+    assert.equal(instances[0]?.link.phase, 'up');
+    const held = cancels.filter(({ hasEnded, closedBy }) => !hasEnded && closedBy === undefined).length;
+    assert.ok(scene.servers[0]!.ends.length <= 1 + held, 'one descriptor each');
+  });
+
   it('1,000 connections that come and go leave nothing behind', async () => {
     const scene = await start(['serves']);
     const open = scene.set.conmgr.openDescriptors;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
@@ -72,6 +73,13 @@ describe('the lists of targets', () => {
       found.join('\n'),
       /directory\.conf not a regular file\n\/link\.conf too many .*\n\/long\.conf longer than/,
     );
+  });
+
+  it('are no pipes, for which nobody waits', async () => {
+    execFileSync('mkfifo', ['-m', '644', join(folder, 'pipe.conf')]);
+    put('a.conf');
+    assert.deepEqual(await reasons(), ['/pipe.conf not a regular file']);
+    assert.equal((await readTargetLists(folder, self)).lists.length, 1);
   });
 
   it('name the line of a mistake', async () => {
