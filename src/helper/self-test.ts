@@ -34,6 +34,7 @@ const REDIRECT_CURES: Readonly<Record<string, string>> = {
   ENOENT: 'Start the unit that loads the programs: systemctl start conmgr-redirect',
   EPERM:
     'The helper lacks CAP_BPF, which kernels before 5.19 and the system call filters of containers ask for: systemctl edit conmgr-helper, lines "[Service]", "AmbientCapabilities=CAP_NET_ADMIN CAP_BPF" and "CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF"; or give the container --cap-add BPF.',
+  ENOSYS: 'The kernel has no bpf(2): it was built without CONFIG_BPF_SYSCALL, or a filter hides it.',
   EACCES: 'The pins belong to somebody else: systemctl restart conmgr-redirect conmgr-helper',
 };
 

@@ -109,33 +109,30 @@ export function controlGroup(name: string): { readonly path: string; run(command
   };
 }
 
-/** The program, as root. */
-export function helperCommand(...args: string[]): Running {
-  return startCommand(process.execPath, [built('bin/conmgr-helper.js'), ...args]);
+/** The program with its arguments, as a command. */
+export function helperWords(...args: string[]): string[] {
+  return [process.execPath, built('bin/conmgr-helper.js'), ...args];
 }
 
-/** The program as its unit starts it: an unprivileged user with these capabilities and no other. */
-export function startHelper(args: readonly string[], capabilities = '+net_admin'): Running {
-  const words = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', '--no-new-privs'];
-  const rights =
-    capabilities === ''
-      ? ['--bounding-set', '-all', '--inh-caps', '-all']
-      : [
-          '--bounding-set',
-          `-all,${capabilities}`,
-          '--inh-caps',
-          capabilities,
-          '--ambient-caps',
-          capabilities,
-        ];
-  return startCommand('setpriv', [
-    ...words,
-    ...rights,
-    '--',
-    process.execPath,
-    built('bin/conmgr-helper.js'),
-    ...args,
-  ]);
+/** The program, as root. */
+export function helperCommand(...args: string[]): Running {
+  const [command = '', ...words] = helperWords(...args);
+  return startCommand(command, words);
+}
+
+/** The program as its unit starts it: an unprivileged user with these capabilities and no other; `within` stands before it. */
+export function startHelper(
+  args: readonly string[],
+  capabilities = '+net_admin',
+  within: readonly string[] = [],
+): Running {
+  const user = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', '--no-new-privs'];
+  const none = ['--bounding-set', '-all', '--inh-caps', '-all'];
+  const some = ['--bounding-set', `-all,${capabilities}`, '--inh-caps', capabilities];
+  const rights = capabilities === '' ? none : [...some, '--ambient-caps', capabilities];
+  const program = ['setpriv', ...user, ...rights, '--', ...helperWords(...args)];
+  const [command = '', ...words] = [...within, ...program];
+  return startCommand(command, words);
 }
 
 /** Runs a command as that user and without any right. */

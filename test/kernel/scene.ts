@@ -42,6 +42,8 @@ export interface SceneOptions {
   readonly settings?: ConmgrSettings;
   /** false: it is not running yet. */
   readonly helper?: boolean;
+  /** Stands before the helper. */
+  readonly helperWithin?: readonly string[];
   /** false: they are not loaded. */
   readonly programs?: boolean;
   /** Changes the list that allows all that is there. */
@@ -96,7 +98,7 @@ export class KernelScene {
     }
     for (const _ of options.listeners ?? []) this.listeners.push(await freePort());
     this.writeList(options.list);
-    if (options.helper !== false) await this.startHelper();
+    if (options.helper !== false) await this.startHelper(undefined, options.helperWithin);
     await this.startConmgr(options);
   }
 
@@ -166,9 +168,9 @@ export class KernelScene {
     await helperCommand('unload', '--pins', pins, '--cgroup', this.#group.path).done;
   }
 
-  async startHelper(capabilities?: string): Promise<void> {
+  async startHelper(capabilities?: string, within: readonly string[] = []): Promise<void> {
     const args = ['--socket', this.#socket, '--targets', this.lists, '--pins', this.pins];
-    this.#helper = startHelper(args, capabilities);
+    this.#helper = startHelper(args, capabilities, within);
     await this.#helper.waitForLine(/starting conmgr-helper/);
   }
 
