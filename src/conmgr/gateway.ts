@@ -39,7 +39,7 @@ export interface Traffic {
  * So many servers' ends are reset in a turn of the event loop: few, because thousands of applications may have to be
  * told first, and a server that is lost does not wait for it.
  */
-const SERVERS_A_TURN = 20;
+const SERVERS_A_TURN = 5;
 
 export class Gateway {
   readonly #options: GatewayOptions;
