@@ -18,8 +18,19 @@ export interface DataDirectoryWatch {
   close(): void;
 }
 
-/** Calls `onEvent` with the name of a file of the two above, and with PID_FILE after the directory was replaced. */
-export function watchDataDirectory(path: string, onEvent: (name: string) => void): DataDirectoryWatch {
+export interface DataDirectoryEvents {
+  /** The name of a file of the two above; PID_FILE after the directory was replaced. */
+  changed(name: string): void;
+  /** The kernel gives no watch: changes are noticed by the regular checks alone, until a renewal succeeds. */
+  unwatched(error: NodeJS.ErrnoException): void;
+}
+
+/** `open` is that of the system unless a test has another. */
+export function watchDataDirectory(
+  path: string,
+  events: DataDirectoryEvents,
+  open: typeof watch = watch,
+): DataDirectoryWatch {
   let watcher: FSWatcher | undefined;
   let inode: bigint | undefined;
   let closed = false;
@@ -33,9 +44,9 @@ export function watchDataDirectory(path: string, onEvent: (name: string) => void
     inode = found?.ino;
     if (found === undefined) return;
     try {
-      watcher = watch(path, { persistent: false }, (_event, name) => {
+      watcher = open(path, { persistent: false }, (_event, name) => {
         if (name === null) return;
-        if (name === PID_FILE || ROLE_FILES.has(name)) onEvent(name);
+        if (name === PID_FILE || ROLE_FILES.has(name)) events.changed(name);
         // An event of the directory itself, which may have been moved away or removed, comes with its own name.
         else if (name === basename(path)) void arm();
       });
@@ -43,11 +54,11 @@ export function watchDataDirectory(path: string, onEvent: (name: string) => void
         watcher?.close();
         watcher = undefined;
       });
-    } catch {
-      // No watch is left (fs.inotify.max_user_watches): the regular checks remain.
+    } catch (error) {
       watcher = undefined;
+      events.unwatched(error as NodeJS.ErrnoException);
     }
-    if (replaced) onEvent(PID_FILE);
+    if (replaced) events.changed(PID_FILE);
   };
 
   void arm();

@@ -11,6 +11,7 @@ import { OTHER_CLIENTS_SQL } from '../core/terminator/statements.js';
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import { type DataDirectoryWatch, ROLE_FILES, watchDataDirectory } from '../io/data-directory-watch.js';
+import { errorText } from '../io/native.js';
 import { type PgSession, type SessionTarget, SqlError } from '../io/pg-session.js';
 import { checkInstance } from './check-instance.js';
 import { PostmasterView } from './postmaster-view.js';
@@ -90,10 +91,18 @@ export class InstanceMonitor {
 
   /** Begins; resolves when the instance was looked at once. */
   start(): Promise<void> {
-    this.#watch = watchDataDirectory(this.#options.directory.path, (name) => {
-      if (ROLE_FILES.has(name)) this.#hurryUntil = this.#options.clock.monotonicMs() + HURRY_FOR_MS;
-      this.#retryMs = 0;
-      void this.lookNow();
+    const { path } = this.#options.directory;
+    this.#watch = watchDataDirectory(path, {
+      changed: (name) => {
+        if (ROLE_FILES.has(name)) this.#hurryUntil = this.#options.clock.monotonicMs() + HURRY_FOR_MS;
+        this.#retryMs = 0;
+        void this.lookNow();
+      },
+      unwatched: (error) =>
+        this.#options.log.write(WATCHDOG_MESSAGES.directoryUnwatched, {
+          directory: path,
+          reason: errorText(error),
+        }),
     });
     return this.lookNow();
   }

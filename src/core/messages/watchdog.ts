@@ -281,6 +281,17 @@ export const WATCHDOG_MESSAGES = {
     cure: 'Mend permissions or the file system.',
     everyMs: 60_000,
   },
+  directoryUnwatched: {
+    code: 'CM2047',
+    level: 'WARNING',
+    text: 'could not watch directory "{directory}": {reason}',
+    detail: 'A start, an end or a promotion of the instance is noticed at the next regular check only.',
+    hint: 'Raise fs.inotify.max_user_instances, or fs.inotify.max_user_watches, with sysctl.',
+    cause:
+      'The kernel gives each user so many objects to watch files with, and other programs of the owner of the data directory, or of root, hold them all. The watchdog tries again at each check.',
+    cure: 'Raise the limit that is reached: "sysctl fs.inotify" shows both. A file in /etc/sysctl.d keeps the new value.',
+    everyMs: 3_600_000,
+  },
 
   // Links
   linkUp: {
