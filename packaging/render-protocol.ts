@@ -1,5 +1,5 @@
 /**
- * Fills the tables of docs/protocol.md and docs/state-machines.md from the tables of the code.
+ * Fills the tables of docs/protocol.md, docs/state-machines.md and docs/status-port.md from the tables of the code.
  *
  *     node packaging/run-ts.mjs packaging/render-protocol.ts [--check]
  *
@@ -20,6 +20,9 @@ import {
   REJECT_CODES,
 } from '../src/core/protocol/messages.js';
 import { SESSION_MACHINE } from '../src/core/session/session-table.js';
+import { CONMGR_METRICS } from '../src/core/status/conmgr-metrics.js';
+import type { MetricTable } from '../src/core/status/exposition.js';
+import { WATCHDOG_METRICS } from '../src/core/status/watchdog-metrics.js';
 import { LOSS_MACHINE } from '../src/core/terminator/loss-table.js';
 import { type Cells, renderDocuments, table } from './document-tables.js';
 
@@ -85,6 +88,13 @@ function diagram<Phase extends string, Data, Event extends MachineEvent, Effect>
   return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${first}`, ...arrows, '```'].join('\n');
 }
 
+function metrics<Source>(rows: MetricTable<Source>): string {
+  return table(
+    ['metric', 'type', 'labels', 'meaning'],
+    rows.map(({ name, type, labels, help }) => [`\`${name}\``, type, labels.join(', '), help]),
+  );
+}
+
 const yes = (value: boolean): string => (value ? 'yes' : 'no');
 
 const TABLES: Readonly<Record<string, () => string>> = {
@@ -131,6 +141,12 @@ const TABLES: Readonly<Record<string, () => string>> = {
   'session machine': () => machine(SESSION_MACHINE),
   'loss diagram': () => diagram(LOSS_MACHINE, 'waiting'),
   'loss machine': () => machine(LOSS_MACHINE),
+  'conmgr metrics': () => metrics(CONMGR_METRICS),
+  'watchdog metrics': () => metrics(WATCHDOG_METRICS),
 };
 
-renderDocuments(['docs/protocol.md', 'docs/state-machines.md'], TABLES, 'packaging/render-protocol.ts');
+renderDocuments(
+  ['docs/protocol.md', 'docs/state-machines.md', 'docs/status-port.md'],
+  TABLES,
+  'packaging/render-protocol.ts',
+);

@@ -22,6 +22,7 @@ import { NEVER } from '../core/time.js';
 import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
+import type { StatusPort } from '../io/status-port.js';
 import { AppListeners } from './app-listeners.js';
 import { AppPort } from './app-port.js';
 import { Gateway } from './gateway.js';
@@ -32,6 +33,7 @@ import { ManagerWatchdog } from './manager-watchdog.js';
 import { PeerProcesses } from './peers.js';
 import { descriptorShortage } from './preflight.js';
 import { statusReport } from './status.js';
+import { conmgrPicture } from './status-picture.js';
 
 /** How long a fast stop waits for applications to take their goodbye. */
 const DRAIN_TIMEOUT_MS = 2000;
@@ -48,6 +50,7 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly notifier: Notifier;
+  readonly statusPort: StatusPort;
   /** RLIMIT_NOFILE of this process. */
   readonly descriptorLimit: number;
   readonly openDescriptors: () => number;
@@ -119,6 +122,7 @@ export class Daemon {
           options.descriptorLimit,
           this.#ownDescriptors,
           this.#core.config.instances.length,
+          this.#core.config.statusPort,
         ),
         limit: options.descriptorLimit,
       }),
@@ -166,6 +170,7 @@ export class Daemon {
       log,
       (socket, rule) => this.#port.accept(socket, rule),
     );
+    await this.#options.statusPort.open(async (events) => conmgrPicture(await this.status(), events));
     this.#ownDescriptors = this.#options.openDescriptors();
     this.#run(this.#core.start(this.#now()));
   }
@@ -274,6 +279,7 @@ export class Daemon {
           listenAddresses: before.listenAddresses,
           listeners: before.listeners,
           guard: before.guard,
+          statusPort: before.statusPort,
         },
         this.#now(),
       ),
@@ -423,6 +429,7 @@ export class Daemon {
     this.#ended = true;
     this.#timer?.cancel();
     this.#kernel.close();
+    this.#options.statusPort.close();
     await this.#listeners?.close();
     await this.#port.drain(DRAIN_TIMEOUT_MS);
     this.#links.close();

@@ -1,5 +1,5 @@
 /** Whether the open files that the process may have are enough, looked at before anything is made. */
-import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
+import { conmgrDescriptors, connectionsAllowed, statusTerm } from '../core/config/descriptors.js';
 import type { ConmgrConfig } from '../core/config/types.js';
 import type { Log, MessageParams } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
@@ -22,8 +22,8 @@ export function preflight(directory: string, config: ConmgrConfig, log: Log): nu
   if (config.maxConnections === 0 || config.gateway || config.listeners.length > 0) {
     log.write(PROCESS_MESSAGES.descriptorsAllow, {
       limit,
-      connections: connectionsAllowed(limit, instances),
-      forwarded: connectionsAllowed(limit, instances, 2),
+      connections: connectionsAllowed(limit, instances, 1, config.statusPort),
+      forwarded: connectionsAllowed(limit, instances, 2, config.statusPort),
     });
   }
   return limit;
@@ -36,10 +36,11 @@ export function descriptorShortage(
   limit: number,
 ): MessageParams | undefined {
   const instances = config.instances.length;
-  const { maxConnections } = config;
-  const { figure: needed } = conmgrDescriptors(instances, maxConnections);
+  const { maxConnections, statusPort } = config;
+  const { figure: needed } = conmgrDescriptors(instances, maxConnections, statusPort);
   if (limit >= needed) return undefined;
-  return { limit, needed, instances, maxConnections, directory, unit: unitOfProcess('conmgr@NAME.service') };
+  const unit = unitOfProcess('conmgr@NAME.service');
+  return { limit, needed, instances, maxConnections, statusTerm: statusTerm(statusPort), directory, unit };
 }
 
 /** A figure of this process, or `otherwise` with a WARNING where /proc does not tell. */

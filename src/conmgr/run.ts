@@ -19,6 +19,7 @@ import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
 import { openDescriptors } from '../io/limits.js';
 import type { Logger } from '../io/log/logger.js';
 import { type RunningService, runService, type ServiceProcess } from '../io/service-process.js';
+import { StatusPort } from '../io/status-port.js';
 import { intentOfManager, type StopReason, stopsAsMeant } from '../io/stop-reason.js';
 import { conmgrDirectory, type GivenDirectory } from '../io/unit-directory.js';
 import { openControl } from './control.js';
@@ -67,6 +68,8 @@ async function start(directory: string, software: Software, service: ServiceProc
   const limit = preflight(real, config, log);
   const lock = await lockDirectory(real, { clock: systemClock, lines: [String(config.port)] });
   service.atEnd(() => lock.release());
+  const { statusPort: port } = config;
+  const statusPort = new StatusPort({ port, clock: systemClock, log, tables: [CONMGR_MESSAGES] });
   let daemon: Daemon | undefined;
   const control = await openControl(real, () => daemon).catch((error: Error) => {
     throw new MessageError(
@@ -101,6 +104,7 @@ async function start(directory: string, software: Software, service: ServiceProc
     clock: systemClock,
     log,
     notifier,
+    statusPort,
     descriptorLimit: limit,
     helperSocket: process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET,
     openDescriptors: () => knownOr(openDescriptors, log, 0),

@@ -1,7 +1,7 @@
 /** `cm_ctl check`: everything that can be known before a start, without starting anything. */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { conmgrDescriptors, connectionsAllowed } from '../core/config/descriptors.js';
+import { conmgrDescriptors, connectionsAllowed, statusTerm } from '../core/config/descriptors.js';
 import { effectiveValues, renderEffective } from '../core/config/render.js';
 import type { ConmgrConfig } from '../core/config/types.js';
 import { isUsable, renderTrials, type TrialView } from '../core/ctl/check-view.js';
@@ -74,13 +74,17 @@ function checkDescriptors(
   output: Output,
 ): boolean {
   const instances = config.instances.length;
-  const { maxConnections } = config;
-  const { figure: needed, formula } = conmgrDescriptors(instances, maxConnections);
+  const { maxConnections, statusPort } = config;
+  const { figure: needed, formula } = conmgrDescriptors(instances, maxConnections, statusPort);
   const { limit, unit } = start;
   output.lines([`needed: ${formula}`, limitLine(start, needed)]);
   if (limit < needed) {
     if (unit === undefined) {
-      const params = { limit, needed, instances, maxConnections, unit: 'conmgr@NAME.service', directory };
+      const term = statusTerm(statusPort);
+      const params = {
+        ...{ limit, needed, instances, maxConnections, statusTerm: term, directory },
+        unit: 'conmgr@NAME.service',
+      };
       output.report(PROCESS_MESSAGES.descriptorsTooFew, params);
     } else {
       const command = commandLine('cm_ctl', 'register', '-D', directory, '--write-limits');
@@ -89,7 +93,8 @@ function checkDescriptors(
     return false;
   }
   if (maxConnections === 0) {
-    output.lines([`max_connections = 0: room for ${connectionsAllowed(limit, instances)} applications`]);
+    const room = connectionsAllowed(limit, instances, 1, statusPort);
+    output.lines([`max_connections = 0: room for ${room} applications`]);
   }
   return true;
 }

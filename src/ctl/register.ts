@@ -49,7 +49,9 @@ export async function runRegister(call: Call, places?: RegistryPlaces): Promise<
   const registrant = await findRegistrant(call, registry);
   const config = await configurationOf(call, registrant);
   const need =
-    config === undefined ? undefined : conmgrDescriptors(config.instances.length, config.maxConnections);
+    config === undefined
+      ? undefined
+      : conmgrDescriptors(config.instances.length, config.maxConnections, config.statusPort);
   const done = await setUp(registry, registrant, config);
   done.push(
     await setHelperList(registry, registrant.unit, config, userWord(registrant.account), call.world.output),

@@ -2,6 +2,7 @@
 import {
   heartbeatConnectionsAllowed,
   instanceDescriptors,
+  statusTerm,
   watchdogDescriptors,
 } from '../core/config/descriptors.js';
 import { effectiveWatchdogValues, renderEffective } from '../core/config/render.js';
@@ -53,7 +54,8 @@ export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
   const figure = (name: keyof typeof INSTANCE_SETTINGS): number =>
     Number(raw.get(name) ?? INSTANCE_SETTINGS[name]);
   const links = config.maxHeartbeatConnections ?? figure('max_connections');
-  checkWatchdogDescriptors(links, await watchdogStartLimit(call, opened.path), output);
+  const start = await watchdogStartLimit(call, opened.path);
+  checkWatchdogDescriptors(links, config.statusPort, start, output);
   await checkInstanceDescriptors(opened, figure('max_files_per_process'), links, output);
   if (wrong === 0) return EXIT.done;
   throw new MessageError(CTL_MESSAGES.watchdogSettingsWrong, { number: wrong });
@@ -81,13 +83,21 @@ function librariesIn(list: string): string[] {
   });
 }
 
-function checkWatchdogDescriptors(links: number, start: StartLimit, output: Output): void {
+function checkWatchdogDescriptors(
+  links: number,
+  statusPort: number,
+  start: StartLimit,
+  output: Output,
+): void {
   const { limit, unit = 'conmgr-watchdog@NAME.service' } = start;
-  const { figure, formula } = watchdogDescriptors(links);
+  const { figure, formula } = watchdogDescriptors(links, statusPort);
   output.lines([`watchdog needs: ${formula}`, limitLine(start, figure)]);
   if (limit >= figure) return;
-  const allowed = heartbeatConnectionsAllowed(limit);
-  const params = { limit, allowed, wanted: links, needed: figure, unit };
+  const allowed = heartbeatConnectionsAllowed(limit, statusPort);
+  const params = {
+    ...{ limit, allowed, wanted: links, needed: figure, unit },
+    statusTerm: statusTerm(statusPort),
+  };
   output.report(PROCESS_MESSAGES.heartbeatLinksCapped, params);
 }
 

@@ -2,6 +2,7 @@
 import {
   heartbeatConnectionsAllowed,
   instanceDescriptors,
+  statusTerm,
   watchdogDescriptors,
 } from '../core/config/descriptors.js';
 import type { Log, MessageParams, MessageSpec } from '../core/messages/message.js';
@@ -78,15 +79,16 @@ export class RightsCheck {
 }
 
 /** How many links the watchdog takes: as configured, or fewer where its own limit of open files is lower. */
-export function linksAllowed(wanted: number, log: Log): number {
+export function linksAllowed(wanted: number, log: Log, statusPort = 0): number {
   const limit = knownLimit(log);
-  const { figure } = watchdogDescriptors(wanted);
+  const { figure } = watchdogDescriptors(wanted, statusPort);
   if (limit === undefined || limit >= figure) return wanted;
-  const allowed = heartbeatConnectionsAllowed(limit);
+  const allowed = heartbeatConnectionsAllowed(limit, statusPort);
   log.write(PROCESS_MESSAGES.heartbeatLinksCapped, {
     limit,
     allowed,
     wanted,
+    statusTerm: statusTerm(statusPort),
     needed: figure,
     unit: unitOfProcess('conmgr-watchdog@NAME.service'),
   });

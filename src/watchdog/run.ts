@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { WATCHDOG_FILES } from '../core/control/watchdog.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
+import { TERMINATOR_MESSAGES } from '../core/messages/terminator.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { systemClock } from '../io/clock.js';
 import {
@@ -18,6 +19,7 @@ import { type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, newBootId } from '../io/identity.js';
 import type { Logger } from '../io/log/logger.js';
 import { runService, type ServiceProcess } from '../io/service-process.js';
+import { StatusPort } from '../io/status-port.js';
 import { intentOfManager, stopsAsMeant } from '../io/stop-reason.js';
 import { type GivenDirectory, watchdogDirectory } from '../io/unit-directory.js';
 import { userNames } from '../io/users.js';
@@ -45,6 +47,12 @@ async function start(given: GivenDirectory, software: string, service: ServicePr
   const settings = await loadSettings(directory);
   log.reconfigure(settings.config.log);
   log.reportMissingNative();
+  const statusPort = new StatusPort({
+    port: settings.config.statusPort,
+    clock: systemClock,
+    log,
+    tables: [WATCHDOG_MESSAGES, TERMINATOR_MESSAGES],
+  });
   const { major, path } = directory;
   log.write(WATCHDOG_MESSAGES.started, { software, directory: path, major });
   for (const { spec, params } of settings.problems) log.write(spec, params);
@@ -64,6 +72,7 @@ async function start(given: GivenDirectory, software: string, service: ServicePr
     clock: systemClock,
     log,
     notifier,
+    statusPort,
     env: process.env,
   });
   const control = await openWatchdogControl(kept, watchdog).catch((error: Error) => {

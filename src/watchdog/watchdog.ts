@@ -12,6 +12,7 @@ import type { Clock, TimerHandle } from '../core/time.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
+import type { StatusPort } from '../io/status-port.js';
 import type { StopReason } from '../io/stop-reason.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { InstanceMonitor } from './instance-monitor.js';
@@ -21,6 +22,7 @@ import { type Memory, MemoryFile } from './memory.js';
 import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
+import { watchdogPicture } from './status-picture.js';
 import { type LostLink, Terminator } from './terminator.js';
 import { ViewFile } from './view-file.js';
 
@@ -48,6 +50,7 @@ export interface WatchdogOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly notifier: Notifier;
+  readonly statusPort: StatusPort;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -77,7 +80,7 @@ export class Watchdog {
     this.#settings = settings;
     this.#startedAt = clock.wallMs();
     this.#changedAt = this.#startedAt;
-    this.#maxLinks = linksAllowed(this.#wantedLinks(settings), log);
+    this.#maxLinks = linksAllowed(this.#wantedLinks(settings), log, settings.config.statusPort);
     this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
     this.#rights = new RightsCheck(log);
     this.#monitor = new InstanceMonitor({
@@ -146,8 +149,9 @@ export class Watchdog {
 
   /** Listens, then watches. Rejects with MessageError when the port cannot be had. */
   async start(): Promise<void> {
-    const { memory, notifier } = this.#options;
+    const { memory, notifier, statusPort } = this.#options;
     await this.#openPort();
+    await statusPort.open(async (events) => watchdogPicture(this.status(), events));
     this.#reportUnreadable();
     this.terminator.restorePause(memory.paused);
     for (const link of memory.links) {
@@ -253,14 +257,17 @@ export class Watchdog {
     const next = await loadSettings(directory);
     const { reloadable, needsRestart } = diffWatchdogConfig(before.config, next.config);
     const { port, listenAddresses } = this.#listener === undefined ? next.config : before.config;
-    this.#settings = { ...next, config: { ...next.config, port, listenAddresses } };
+    const { statusPort } = before.config;
+    this.#settings = { ...next, config: { ...next.config, port, listenAddresses, statusPort } };
     log.reconfigure(next.config.log);
     for (const { spec, params } of next.problems) log.write(spec, params);
     this.#reportUnreadable();
-    this.#maxLinks = linksAllowed(this.#wantedLinks(next), log);
+    this.#maxLinks = linksAllowed(this.#wantedLinks(next), log, statusPort);
     this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
     log.write(WATCHDOG_MESSAGES.reloaded, { changed: reloadable.join(', ') || 'nothing changed' });
-    for (const name of this.#listener === undefined ? [] : needsRestart) {
+    for (const name of needsRestart) {
+      // A closed heartbeat port is opened with its new values.
+      if (this.#listener === undefined && name !== 'watchdog.status_port') continue;
       log.write(WATCHDOG_MESSAGES.needsRestart, { name });
     }
     await this.#openOrClose();
@@ -302,6 +309,7 @@ export class Watchdog {
     this.#statusTimer?.cancel();
     const known = this.#present();
     this.terminator.stop();
+    this.#options.statusPort.close();
     await this.#listener?.close();
     await Promise.race([
       this.#links.stop(reason, GOODBYES[reason]),

@@ -29,6 +29,18 @@ describe('file descriptors', () => {
     });
   });
 
+  it('a status_port takes 18: two listeners and 16 connections', () => {
+    assert.deepEqual(conmgrDescriptors(3, 100, 9187), {
+      figure: 133,
+      formula: '9 + 2 x 3 instances + 100 max_connections + 18 for status_port = 133',
+    });
+    assert.deepEqual(watchdogDescriptors(100, 9187), {
+      figure: 168,
+      formula: '50 + 100 max_heartbeat_connections + 18 for status_port = 168',
+    });
+    assert.equal(connectionsAllowed(1024, 2, 1, 9187), 993);
+  });
+
   it('with max_connections = 0 the limit tells how many application connections it allows', () => {
     assert.equal(connectionsAllowed(1024, 2), 1011);
     assert.equal(connectionsAllowed(10, 2), 0);

@@ -238,11 +238,11 @@ const DOCUMENTED: readonly Documented[] = [
   },
   {
     name: 'status_port',
-    rule: '0 for off by default; any other is not available in this version',
+    rule: 'integer 0 .. 65535, default 0 for off',
     of: (config) => config.statusPort,
     default: 0,
-    good: { '0': 0 },
-    bad: ['9187', '65536'],
+    good: { '0': 0, '9187': 9187, '65535': 65_535 },
+    bad: ['-1', '65536', 'on'],
   },
 ];
 
@@ -291,12 +291,6 @@ describe('words that are refused with a reason', () => {
   it('preferPrimary is not supported with a connection manager', () => {
     const [message = ''] = refused('gateway_target_session_attrs = preferPrimary');
     assert.match(message, /not supported with a connection manager; available values: any, read-write, /);
-  });
-
-  it('status_port is not available in this version', () => {
-    assert.deepEqual(refused('status_port = 9187'), [
-      'conmgr.conf:2: parameter "status_port" is not available in this version',
-    ]);
   });
 });
 

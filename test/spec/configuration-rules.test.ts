@@ -87,7 +87,7 @@ describe('rules between the values of conmgr.conf', () => {
         'prot = 5',
         'backend_port7 = 1',
         'log_min_messages = LOUD',
-        'status_port = 9187',
+        'status_port = 99999',
         'backend_host0 = a b',
         'heartbeat_interval',
         'backend_host1 = a',

@@ -22,7 +22,6 @@ export const SECTIONS = {
 /** When a change takes effect, and whether this version has the function. */
 export const CONSTANT = { applies: 'restart', availability: 'now' } as const;
 export const RELOADABLE = { applies: 'reload', availability: 'now' } as const;
-export const LATER_CONSTANT = { applies: 'restart', availability: 'later' } as const;
 export const LATER_RELOADABLE = { applies: 'reload', availability: 'later' } as const;
 
 /** What libpq takes for target_session_attrs, and pgjdbc's words for the same. */

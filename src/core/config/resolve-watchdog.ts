@@ -97,6 +97,7 @@ function buildConfig(values: WatchdogValues, closed: string | undefined, logOnly
     terminateOn: logOnly ? 'never' : values['watchdog.terminate_on'],
     terminateScope: values['watchdog.terminate_scope'],
     restartGraceMs: values['watchdog.restart_grace'],
+    statusPort: values['watchdog.status_port'],
     excludeReplication: values['watchdog.exclude_replication'],
     probeIntervalMs: values['watchdog.probe_interval'],
     probeTimeoutMs: values['watchdog.probe_timeout'],

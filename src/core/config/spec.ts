@@ -10,7 +10,6 @@ import { listenAddress } from './host-types.js';
 import {
   CONSTANT,
   INSTANCE_PARAMETERS,
-  LATER_CONSTANT,
   LATER_RELOADABLE,
   LISTENER_PARAMETERS,
   RELOADABLE,
@@ -90,9 +89,11 @@ export const CONMGR_PARAMETERS = {
   status_port: {
     type: integer(0, 65535),
     default: '0',
-    ...LATER_CONSTANT,
+    ...CONSTANT,
     section: SECTIONS.applications,
-    doc: 'Loopback port for /metrics (Prometheus), /status (JSON) and a page for people; 0 means off.',
+    doc:
+      'Loopback port on which /metrics (Prometheus), /status (JSON) and a page for people can be had over HTTP, by ' +
+      'every user of this host; 0 means off.',
     of: (config) => config.statusPort,
   },
 

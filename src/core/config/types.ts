@@ -117,6 +117,8 @@ export interface WatchdogConfig {
   terminateOn: TerminateOn;
   terminateScope: TerminateScope;
   restartGraceMs: number;
+  /** Loopback HTTP port of the status pages; 0 = off. */
+  statusPort: number;
   /** Replication connections are spared. */
   excludeReplication: boolean;
   probeIntervalMs: number;

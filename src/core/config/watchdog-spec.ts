@@ -5,7 +5,7 @@
  */
 
 import { cidr, listenAddress } from './host-types.js';
-import { CONSTANT, LATER_CONSTANT, LATER_RELOADABLE, RELOADABLE } from './instance-spec.js';
+import { CONSTANT, LATER_RELOADABLE, RELOADABLE } from './instance-spec.js';
 import { logDestinations, logLevel, syslogFacility, syslogIdent } from './log-types.js';
 import type { ParameterTable, ValuesOf } from './parameter.js';
 import type { WatchdogConfig } from './types.js';
@@ -86,9 +86,12 @@ export const WATCHDOG_PARAMETERS = {
   'watchdog.status_port': {
     type: integer(0, 65535),
     default: '0',
-    ...LATER_CONSTANT,
+    ...CONSTANT,
     section: SECTIONS.links,
-    doc: 'Loopback port for /metrics (Prometheus), /status (JSON) and a page for people; 0 means off.',
+    doc:
+      'Loopback port on which /metrics (Prometheus), /status (JSON) and a page for people can be had over HTTP, by ' +
+      'every user of this host; 0 means off.',
+    of: (config) => config.statusPort,
   },
 
   'watchdog.check_attr_interval': {

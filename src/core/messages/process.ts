@@ -76,7 +76,7 @@ export const PROCESS_MESSAGES = {
     code: 'CM1107',
     level: 'FATAL',
     text: 'limit of {limit} open files is too low: at least {needed} are needed',
-    detail: '9 + 2 x {instances} instances + max_connections of {maxConnections} = {needed}.',
+    detail: '9 + 2 x {instances} instances + max_connections of {maxConnections}{statusTerm} = {needed}.',
     hint: 'Raise it with: cm_ctl register --write-limits -D {directory}; or systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}"; without systemd: ulimit -n {needed}.',
     cause:
       'Every instance and every application connection takes descriptors; RLIMIT_NOFILE of the process does not allow as many as the configuration asks for.',
@@ -95,7 +95,7 @@ export const PROCESS_MESSAGES = {
     code: 'CM1109',
     level: 'WARNING',
     text: 'limit of {limit} open files allows {allowed} heartbeat connections instead of {wanted}',
-    detail: 'The watchdog needs 50 descriptors and one for each heartbeat connection.',
+    detail: 'The watchdog needs 50 descriptors and one for each heartbeat connection{statusTerm}.',
     hint: 'Raise it with: systemctl edit {unit}, lines "[Service]" and "LimitNOFILE={needed}".',
     cause:
       'watchdog.max_heartbeat_connections is higher than what RLIMIT_NOFILE of the watchdog allows. It runs on with the lower number.',
@@ -190,5 +190,23 @@ export const PROCESS_MESSAGES = {
     cause: 'RLIMIT_NOFILE of the process does not even allow what the program has open by itself.',
     cure: 'Raise LimitNOFILE= in a drop-in of the unit, or take the line out: the units have 20000.',
     exit: 78,
+  },
+  statusListening: {
+    code: 'CM1119',
+    level: 'LOG',
+    text: 'serving status on http://localhost:{port}/',
+    cause: 'status_port is set: metrics, status and a page for people can be had there, from this host.',
+    cure: 'None.',
+    everyMs: 0,
+  },
+  statusUnavailable: {
+    code: 'CM1120',
+    level: 'WARNING',
+    text: 'could not listen on status port {port}: {reason}',
+    detail: 'Everything else goes on without it.',
+    hint: 'Another process may use the port: "ss -ltnp sport = :{port}" shows which.',
+    cause: 'The port of status_port is taken on a loopback address, or there is no loopback address.',
+    cure: 'Free the port or configure another one, then restart at the next occasion.',
+    everyMs: 0,
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

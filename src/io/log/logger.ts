@@ -70,6 +70,7 @@ export class Logger implements Log {
   #windowTimer: TimerHandle | undefined;
   #windowDueMs = NEVER;
   #saidNativeMissing = false;
+  #observer: Log['write'] | undefined;
 
   constructor(options: LoggerOptions) {
     this.#options = options;
@@ -83,7 +84,13 @@ export class Logger implements Log {
     this.reconfigure(options.config);
   }
 
+  /** Calls `fn` with every message, whatever log_min_messages and the rate limit keep back. */
+  observe(fn: Log['write']): void {
+    this.#observer = fn;
+  }
+
   write(spec: MessageSpec, params: MessageParams = {}): void {
+    this.#observer?.(spec, params);
     if (!isWritten(spec.level, this.#config.minMessages)) return;
     const safe = escapeParams(params);
     const windowMs = isUrgent(spec) ? 0 : (spec.everyMs ?? DEFAULT_WINDOW_MS);

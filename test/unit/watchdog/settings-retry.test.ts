@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { WATCHDOG_MESSAGES } from '../../../src/core/messages/watchdog.js';
 import type { Logger } from '../../../src/io/log/logger.js';
 import type { Notifier } from '../../../src/io/notify.js';
+import type { StatusPort } from '../../../src/io/status-port.js';
 import { EMPTY_MEMORY } from '../../../src/watchdog/memory.js';
 import { loadSettings } from '../../../src/watchdog/settings.js';
 import { Watchdog } from '../../../src/watchdog/watchdog.js';
@@ -49,6 +50,7 @@ describe('settings that cannot be read', () => {
         clock,
         log: log as unknown as Logger,
         notifier: notifier as unknown as Notifier,
+        statusPort: { open: async () => {}, close: () => {} } as unknown as StatusPort,
         env: {},
       });
       await watchdog.start();

@@ -138,7 +138,7 @@ describe('the list of parameters for manuals', () => {
     assert.equal(section, 'Instances');
     assert.equal(docs.get('heartbeat_timeout')?.unit, 's');
     assert.equal(docs.get('max_lag')?.unit, 'bytes');
-    assert.equal(docs.get('status_port')?.availability, 'later');
+    assert.equal(docs.get('watchdog.promote')?.availability, 'later');
     assert.equal(docs.get('watchdog.max_heartbeat_connections')?.default, "the instance's max_connections");
     assert.equal(docs.get('listener_modeN')?.bounds, 'auto, redirect, gateway');
   });

@@ -100,7 +100,6 @@ describe('watchdog parameters', () => {
 
   it('whose function is not in this version may be set to their default only', () => {
     for (const [name, text] of Object.entries({
-      status_port: '9187',
       promote: 'auto',
       promote_max_lag: '16MB',
     })) {

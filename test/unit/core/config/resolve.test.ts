@@ -94,7 +94,6 @@ describe('a name', () => {
 
 describe('a parameter whose function is not in this version', () => {
   const later: readonly (readonly [name: string, ownDefault: string, other: string])[] = [
-    ['status_port', '0', '9187'],
     ['heartbeat_sslmode', 'disable', 'require'],
     ['heartbeat_sslrootcert', "''", "'/etc/root.crt'"],
     ['heartbeat_sslcert', "''", "'/etc/conmgr.crt'"],
@@ -116,16 +115,21 @@ describe('a parameter whose function is not in this version', () => {
       ...CONMGR_TABLES,
       plain: {
         ...plain,
-        guard: { ...plain.guard, availability: 'now' },
-        status_port: { ...plain.status_port, availability: 'now' },
+        heartbeat_sslmode: { ...plain.heartbeat_sslmode, availability: 'now' },
       },
     } as unknown as typeof CONMGR_TABLES;
-    const { config } = resolveConmgrConfig(`${HOST}guard = on\nstatus_port = 9187`, 'conmgr.conf', tables);
-    assert.equal(config?.guard, true);
-    assert.equal(config?.statusPort, 9187);
-    const same = resolveConmgrConfig(`${HOST}status_port = 9187\nport = 9187`, 'conmgr.conf', tables);
-    assert.deepEqual(same.problems.map(formatProblem), [
+    const { problems } = resolveConmgrConfig(`${HOST}heartbeat_sslmode = require`, 'conmgr.conf', tables);
+    assert.deepEqual(problems, []);
+  });
+});
+
+describe('status_port', () => {
+  it('is another port than port and those of the listeners', () => {
+    assert.deepEqual(errors(`${HOST}status_port = 9187\nport = 9187`), [
       'conmgr.conf:3: parameters "port" and "status_port" are both 9187',
+    ]);
+    assert.deepEqual(errors(`${HOST}status_port = 9187\nlistener_port0 = 9187`), [
+      'conmgr.conf:3: parameters "status_port" and "listener_port0" are both 9187',
     ]);
   });
 });
