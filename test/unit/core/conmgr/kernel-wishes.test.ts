@@ -10,6 +10,7 @@ import {
   type PlacedInstance,
   wantsKernel,
 } from '../../../../src/core/conmgr/kernel-wishes.js';
+import { RequestAllowance } from '../../../../src/core/guard/request.js';
 import { formatTarget } from '../../../../src/core/guard/target.js';
 import type { HealthPhase } from '../../../../src/core/link/health.js';
 import { primary, standby, viewOf } from '../cluster/members.js';
@@ -198,6 +199,23 @@ describe('what is said to the helper', () => {
       'evict 1 192.0.2.1 5432',
       'evict 2 192.0.2.0 5432',
     ]);
+  });
+
+  it('does not wait for the limit of the helper when a hundred instances with sixteen listeners are lost at once', () => {
+    const numbers = Array.from({ length: 100 }, (_, number) => number);
+    const listeners = Array.from({ length: 16 }, (_, at) => listener(at + 1, 'any'));
+    const orders = new KernelOrders();
+    const all = kernelWishes(
+      { ...CONFIG, listeners },
+      numbers.map((number) => placed(number, 'lost')),
+      viewOf(...numbers.map((number) => standby(number, { health: 'lost' }))),
+      CIRCUMSTANCES,
+    );
+    const allowance = new RequestAllowance(0);
+    const atOnce = orders.next(all, both).filter(() => allowance.take(0) === 0);
+    const verbs = atOnce.map(({ request }) => request['do']);
+    assert.equal(verbs.filter((verb) => verb === 'kill').length, 100);
+    assert.equal(verbs.filter((verb) => verb === 'sweep').length, 100);
   });
 
   it('puts what is lost before what no longer fits a listener', () => {
