@@ -18,6 +18,7 @@ import {
   type HeartbeatMessageName,
   type MessageRow,
   REJECT_CODES,
+  SESSION_PARTS,
 } from '../src/core/protocol/messages.js';
 import { SESSION_MACHINE } from '../src/core/session/session-table.js';
 import { CONMGR_METRICS } from '../src/core/status/conmgr-metrics.js';
@@ -40,11 +41,14 @@ function heartbeatMessage(name: HeartbeatMessageName): string {
     return [at, FIELD_SIZES[type], field, type, doc];
   });
   const texts = row.texts.map(([field, tag, doc]): Cells => [`TLV ${tag}`, '', field, 'text', doc]);
+  const lists = (row.octets ?? []).map(
+    ([field, tag, doc]): Cells => [`TLV ${tag}`, '', field, 'octets', doc],
+  );
   const from = row.from === 'both' ? 'either end' : row.from;
   const flags = row.mustUnderstand ? 'flags 1' : 'flags 0';
   const head = `#### ${row.id} ${upperCase(name)}\n\nFrom ${from}, ${flags}. ${row.doc}`;
-  if (fields.length + texts.length === 0) return `${head} No body.`;
-  return `${head}\n\n${table(['octet', 'octets', 'field', 'type', 'meaning'], [...fields, ...texts])}`;
+  if (fields.length + texts.length + lists.length === 0) return `${head} No body.`;
+  return `${head}\n\n${table(['octet', 'octets', 'field', 'type', 'meaning'], [...fields, ...texts, ...lists])}`;
 }
 
 const numbered = (head: string, words: readonly string[]): string =>
@@ -102,6 +106,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
     (Object.keys(HEARTBEAT_MESSAGES) as HeartbeatMessageName[]).map(heartbeatMessage).join('\n\n'),
   'reject codes': () => numbered('code', REJECT_CODES),
   'goodbye reasons': () => numbered('reason', GOODBYE_REASONS),
+  'session parts': () => numbered('part', SESSION_PARTS),
   'instance states': () => numbered('state', INSTANCE_STATES),
   'attribute bits': () =>
     table(

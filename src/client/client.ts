@@ -213,7 +213,12 @@ export class CmClient extends pg.Client {
     if (side === undefined || endpoint.instance === undefined) return;
     const bound: CmInstance = { instance: endpoint.instance, host: endpoint.host, port: endpoint.port };
     const { localAddress, localPort } = connection.stream;
-    side.bind(bound.instance, { address: localAddress ?? '', port: localPort ?? 0 }, (reason, text) => {
+    const local = {
+      address: localAddress ?? '',
+      port: localPort ?? 0,
+      pid: internals(this).processID ?? undefined,
+    };
+    side.bind(bound.instance, local, (reason, text) => {
       // A loss while bind() runs fails the attempt below.
       if (this.#status === 'ok') connection.stream.destroy(lossOf(bound, reason, text));
     });

@@ -14,7 +14,7 @@ import {
 import { PeerMessageReader } from '../core/client/peer-messages.js';
 import { step } from '../core/fsm.js';
 import { ProtocolViolation } from '../core/protocol/codec.js';
-import { decodeConmgrMessage, encodeBound } from '../core/protocol/first-phase.js';
+import { decodeConmgrMessage, encodeBackend, encodeBound } from '../core/protocol/first-phase.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import type { Asked } from './first-phase.js';
 import { CLOSE_MESSAGE } from './first-phase.js';
@@ -28,6 +28,8 @@ const KEEPALIVE_MS = 10_000;
 export interface LocalEnd {
   readonly address: string;
   readonly port: number;
+  /** Process ID of the backend, from BackendKeyData. */
+  readonly pid?: number | undefined;
 }
 
 /** What the shell of an attachment needs. */
@@ -111,6 +113,8 @@ export class SideSocket {
             address: this.#local.address,
           }),
         );
+        if (this.#local.pid !== undefined)
+          this.#socket?.write(encodeBackend({ kind: 'backend', pid: this.#local.pid }));
         return;
       case 'doubt':
         this.#onDoubt(effect.instance, effect.reason, effect.text);

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { refusalForConsole, refusalForStockDriver } from '../core/conmgr/refusals.js';
 import { isForConsole } from '../core/gateway/startup-options.js';
 import { ASK_OPTION, type Ask, parseAsk } from '../core/protocol/ask.js';
-import { type BoundMessage, readClientMessages } from '../core/protocol/first-phase.js';
+import { type BackendMessage, type BoundMessage, readClientMessages } from '../core/protocol/first-phase.js';
 import {
   type ErrorFields,
   encodeErrorResponse,
@@ -39,6 +39,7 @@ function isLoopback(address: string): boolean {
 export interface AppEvents {
   asked(connection: AppConnection, ask: Ask): void;
   bound(connection: AppConnection, message: BoundMessage): void;
+  backend(connection: AppConnection, message: BackendMessage): void;
   /** A driver without the option connected and was refused. */
   stock(connection: AppConnection): void;
   /** A question that is refused, or something that is not PostgreSQL: why. */
@@ -303,6 +304,7 @@ export class AppConnection {
     for (const message of messages) {
       if (!this.#open()) return;
       if (message.kind === 'bound') this.#events.bound(this, message);
+      else if (message.kind === 'backend') this.#events.backend(this, message);
       else if (message.kind === 'close') this.end();
       else {
         this.#events.garbage(this, message.why, '');

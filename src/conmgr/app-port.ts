@@ -7,7 +7,12 @@
 import type { Socket } from 'node:net';
 import { refusalForDescriptors } from '../core/conmgr/refusals.js';
 import type { Ask } from '../core/protocol/ask.js';
-import { type BoundMessage, type ConmgrMessage, encodeConmgrMessage } from '../core/protocol/first-phase.js';
+import {
+  type BackendMessage,
+  type BoundMessage,
+  type ConmgrMessage,
+  encodeConmgrMessage,
+} from '../core/protocol/first-phase.js';
 import { type ErrorFields, encodeErrorResponse, STARTUP_TIMEOUT_MS } from '../core/protocol/startup.js';
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
 import { AppConnection, type AppEvents, type CancelRequest, type Successor } from './app-connection.js';
@@ -24,6 +29,7 @@ const HALF_OPEN_SWEEP_MS = 250;
 export interface AppPortEvents {
   asked(session: number, ask: Ask): void;
   bound(session: number, message: BoundMessage): void;
+  backend(session: number, message: BackendMessage): void;
   closed(session: number): void;
   report(
     message: 'badClient' | 'stockDriver' | 'clientRefused' | 'noDescriptor',
@@ -166,6 +172,10 @@ export class AppPort implements AppEvents {
 
   bound(connection: AppConnection, message: BoundMessage): void {
     this.#options.events.bound(connection.id, message);
+  }
+
+  backend(connection: AppConnection, message: BackendMessage): void {
+    this.#options.events.backend(connection.id, message);
   }
 
   stock(connection: AppConnection): void {

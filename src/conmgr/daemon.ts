@@ -107,6 +107,7 @@ export class Daemon {
           this.#run(this.#core.routeFailed(session, instance, text, this.#now())),
         bound: (session, instance, address, port) =>
           this.#run(this.#core.bound(session, instance, address, port)),
+        backend: (session, pid) => this.#run(this.#core.backend(session, pid)),
         closed: (session) => this.#run(this.#core.closed(session, this.#now())),
       },
     });
@@ -131,6 +132,7 @@ export class Daemon {
         asked: (session, ask) => this.#run(this.#core.ask(session, ask, this.#now())),
         bound: (session, { instance, address, port }) =>
           this.#run(this.#core.bound(session, instance, address, port)),
+        backend: (session, { pid }) => this.#run(this.#core.backend(session, pid)),
         closed: (session) => this.#run(this.#core.closed(session, this.#now())),
         report: (message, params) => options.log.write(CONMGR_MESSAGES[message], params),
       },

@@ -16,6 +16,8 @@ export interface GatewayEvents {
   introduced(session: number, app: string, target: TargetSessionAttrs | undefined): void;
   routeFailed(session: number, instance: number, text: string): void;
   bound(session: number, instance: number, address: string, port: number): void;
+  /** The server has told the process ID of the session's backend. */
+  backend(session: number, pid: number): void;
   closed(session: number): void;
 }
 
@@ -141,6 +143,7 @@ export class Gateway {
 
   learnKey(session: number, key: Buffer): void {
     this.#cancels.learn(session, key);
+    if (key.length >= 4) this.#options.events.backend(session, key.readUInt32BE(0));
   }
 
   left(session: number): void {

@@ -26,6 +26,8 @@ export interface PassOptions {
   readonly notAfter?: string | undefined;
   /** Only these sessions (sessionKey). */
   readonly only?: ReadonlySet<string> | undefined;
+  /** Only sessions of which this is true. */
+  readonly own?: ((session: SqlSession) => boolean) | undefined;
 }
 
 /** A pass broke off; `ended` were ended before. */
@@ -46,8 +48,10 @@ export async function planFor(session: PgSession, options: PassOptions): Promise
     options.ownPids,
     options.notAfter ?? null,
   ]);
-  const { only } = options;
-  const found = rows.map(readSession).filter((one) => only === undefined || only.has(sessionKey(one)));
+  const { only, own } = options;
+  const found = rows
+    .map(readSession)
+    .filter((one) => (only === undefined || only.has(sessionKey(one))) && (own === undefined || own(one)));
   return planPass(found, options);
 }
 

@@ -17,6 +17,7 @@ import {
 } from '../core/session/session.js';
 import { stepSession } from '../core/session/session-table.js';
 import { BEATS_BEFORE_KILL } from '../core/terminator/verdict.js';
+import { WatchedSessions } from '../core/terminator/watched.js';
 import { type Clock, type MonotonicMs, NEVER, type TimerHandle } from '../core/time.js';
 import { FramedSocket } from '../io/tcp-frames.js';
 
@@ -45,6 +46,8 @@ export class Link {
   readonly port: number;
   /** Another conmgr with the same identity tried to connect from elsewhere. */
   disputed = false;
+  /** What its conmgr has reported; before the first report, what it had reported on its link before. */
+  watched = new WatchedSessions();
   readonly #owner: LinkOwner;
   readonly #socket: FramedSocket;
   #state: SessionState;

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { cidrContains, normaliseIp, parseIp } from '../core/config/address.js';
 import type { Cidr } from '../core/config/types.js';
 import type { Log } from '../core/messages/message.js';
+import { TERMINATOR_MESSAGES } from '../core/messages/terminator.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import type { InstanceAttributes } from '../core/protocol/attributes.js';
 import { encodeAttributes, encodeHeartbeat } from '../core/protocol/codec.js';
@@ -11,6 +12,7 @@ import { FRAME_LIMITS, type GoodbyeReason, type HeartbeatMessageOf } from '../co
 import { judgeHello, REFUSAL_RETRY_MS } from '../core/session/admission.js';
 import { type Departure, reject, type Telling } from '../core/session/session.js';
 import { DEPARTURE_VERDICTS } from '../core/terminator/verdict.js';
+import { MOST_WATCHED, WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock } from '../core/time.js';
 import { FramedSocket } from '../io/tcp-frames.js';
 import { Link, type LinkOwner, type ReportEffect } from './link.js';
@@ -33,6 +35,10 @@ export interface LinksOptions {
   /** Called after a link came up; returns BEATs of the same conmgr's link before. */
   readonly onUp: (link: Link) => void;
   readonly priorBeats: (conmgrId: string, address: string) => number;
+  /** Only sessions that a conmgr reports are ended with its link (watchdog.terminate_scope). */
+  readonly monitored: () => boolean;
+  /** What the lost link of a conmgr had reported. */
+  readonly priorWatched: (conmgrId: string, address: string) => WatchedSessions | undefined;
   /** A link that was up has gone. */
   readonly onGone: (link: Link, departure: Departure, text: string) => void;
   /** What is remembered over a restart, or shown, has changed. */
@@ -116,6 +122,15 @@ export class Links {
     });
   }
 
+  /** The scope of the terminator has changed: who is asked for its sessions, or no longer, hears of it. */
+  scopeChanged(): void {
+    const wanted = this.#options.monitored();
+    for (const link of this.#up) {
+      if (!wanted) link.watched = new WatchedSessions();
+      link.step({ type: 'want', wanted });
+    }
+  }
+
   #take(attributes: InstanceAttributes): void {
     this.#attributes = attributes;
     this.#encoded = encodeHeartbeat(encodeAttributes(attributes));
@@ -160,6 +175,9 @@ export class Links {
         this.#options.onChange();
         return;
       }
+      case 'reportSessions':
+        this.#reported(link, effect.message);
+        return;
       case 'reportRefused':
         this.#strangers.lingers(link);
         log.write(WATCHDOG_MESSAGES.linkRefused, { peer: link.peer, reason: effect.text });
@@ -214,6 +232,9 @@ export class Links {
       this.#options.priorBeats(hello.conmgrId, link.address),
       ...admission.replaces.map((old) => old.data.beats),
     );
+    const before =
+      admission.replaces.at(-1)?.watched ?? this.#options.priorWatched(hello.conmgrId, link.address);
+    link.watched = new WatchedSessions(before);
     for (const old of admission.replaces) old.step({ type: 'replaced', text: `it comes from ${link.peer}` });
     this.#remember(link, hello);
     link.step({
@@ -222,6 +243,18 @@ export class Links {
       telling: this.#telling,
       priorBeats,
     });
+    if (this.#options.monitored()) link.step({ type: 'want', wanted: true });
+  }
+
+  /** What was not asked for is not kept. */
+  #reported(link: Link, message: HeartbeatMessageOf<'sessions'>): void {
+    if (!this.#options.monitored()) return;
+    const { log } = this.#options;
+    const names = { peer: link.address, label: link.label };
+    const news = link.watched.apply(message);
+    if (news === 'begun') log.write(TERMINATOR_MESSAGES.sessionsReported, names);
+    if (news === 'full') log.write(TERMINATOR_MESSAGES.tooManyReported, { ...names, limit: MOST_WATCHED });
+    this.#options.onChange();
   }
 
   #welcome(hello: HeartbeatMessageOf<'hello'>, version: number): HeartbeatMessageOf<'welcome'> {

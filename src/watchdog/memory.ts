@@ -7,6 +7,7 @@ import { parseIp } from '../core/config/address.js';
 import type { Log } from '../core/messages/message.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { TIMING_BOUNDS } from '../core/protocol/messages.js';
+import { WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import { readJsonFile, replaceFile } from '../io/json-file.js';
 import { notWritable } from './not-writable.js';
@@ -42,11 +43,14 @@ export async function recall(path: string, bootId: string): Promise<Memory> {
 
 function readLink(value: unknown): LostLink[] {
   if (typeof value !== 'object' || value === null) return [];
-  const { conmgrId, address, label, timeoutMs, beats } = value as Record<string, unknown>;
+  const { conmgrId, address, label, timeoutMs, beats, watched } = value as Record<string, unknown>;
   const texts = [conmgrId, address, label].every((text) => typeof text === 'string');
   const numbers = [timeoutMs, beats].every((number) => typeof number === 'number' && Number.isFinite(number));
   if (!texts || !numbers) return [];
-  const link = { conmgrId, address, label, timeoutMs, beats } as LostLink;
+  const link = {
+    ...{ conmgrId, address, label, timeoutMs, beats },
+    ...(watched === undefined ? {} : { watched: WatchedSessions.fromRecord(watched) }),
+  } as LostLink;
   // An address that is none would make every pass over the sessions fail.
   const sane = parseIp(link.address) !== undefined && link.beats >= 0;
   const timed = link.timeoutMs >= TIMING_BOUNDS.minMs && link.timeoutMs <= TIMING_BOUNDS.maxMs;
@@ -96,7 +100,8 @@ export class MemoryFile {
 
   #write({ paused, links }: Memory): Promise<void> {
     this.#writing = this.#writing.then(async () => {
-      const text = `${JSON.stringify({ version: FORMAT_VERSION, kernelBootId: this.#kernelBootId, paused, links })}\n`;
+      const rows = links.map((link) => ({ ...link, watched: link.watched?.toRecord() }));
+      const text = `${JSON.stringify({ version: FORMAT_VERSION, kernelBootId: this.#kernelBootId, paused, links: rows })}\n`;
       if (text === this.#written) return;
       try {
         await replaceFile(this.#path, text);

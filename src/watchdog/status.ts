@@ -69,6 +69,7 @@ export function statusReport(source: StatusSource): WatchdogStatus {
     losses,
     terminator: {
       on: config.terminateOn,
+      scope: config.terminateScope,
       paused: terminator.paused,
       excludeReplication: config.excludeReplication,
       ended: terminator.ended,
@@ -84,9 +85,10 @@ export function statusReport(source: StatusSource): WatchdogStatus {
   };
 }
 
-function linkStatus(link: Link, { now, wall, isAllowed }: StatusSource): LinkStatus {
-  const { address, data, hello, disputed } = link;
-  const standing = { welcomed: true, beats: data.beats, allowed: isAllowed(address), disputed };
+function linkStatus(link: Link, { now, wall, isAllowed, config }: StatusSource): LinkStatus {
+  const { address, data, hello, disputed, watched } = link;
+  const untold = config.terminateScope === 'monitored' && !watched.told;
+  const standing = { welcomed: true, beats: data.beats, allowed: isAllowed(address), disputed, untold };
   return {
     address,
     port: link.port,
@@ -99,6 +101,7 @@ function linkStatus(link: Link, { now, wall, isAllowed }: StatusSource): LinkSta
     lastPacketAgeMs: Math.round(now - data.lastReceivedAt),
     rttMs: data.rttMs ?? null,
     packetsReceived: data.packetsReceived,
+    sessions: watched.told ? watched.size : null,
     spared: reasonAgainst(standing) ?? '',
   };
 }

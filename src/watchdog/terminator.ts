@@ -15,8 +15,9 @@ import {
   newLoss,
 } from '../core/terminator/loss.js';
 import { stepLoss } from '../core/terminator/loss-table.js';
-import { describeSessions, type PassPlan, wouldEnd } from '../core/terminator/pass.js';
+import { describeSessions, type PassPlan, type SqlSession, wouldEnd } from '../core/terminator/pass.js';
 import { DEPARTURE_VERDICTS, reasonAgainst, type Standing, verdictOf } from '../core/terminator/verdict.js';
+import type { WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import { type PgSession, SqlUnreachable } from '../io/pg-session.js';
 import { PassBroken, type PassOptions, planFor, runPass } from './end-sessions.js';
@@ -25,6 +26,8 @@ import { LossReport } from './loss-report.js';
 
 /** A pass ends all sessions of an address, so more losses of one address than that add nothing but work. */
 const MOST_LOSSES_OF_ADDRESS = 32;
+/** With watchdog.terminate_scope = monitored each loss has its own; a site behind one address may be lost at once. */
+const MOST_MONITORED_LOSSES = 512;
 
 /** A conmgr whose link is gone. */
 export interface LostLink {
@@ -34,12 +37,17 @@ export interface LostLink {
   readonly label: string;
   readonly timeoutMs: number;
   readonly beats: number;
+  /** What it had reported; undefined when it never did. */
+  readonly watched?: WatchedSessions | undefined;
 }
 
 export interface TerminatorOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly config: () => Pick<WatchdogConfig, 'terminateOn' | 'excludeReplication' | 'restartGraceMs'>;
+  readonly config: () => Pick<
+    WatchdogConfig,
+    'terminateOn' | 'terminateScope' | 'excludeReplication' | 'restartGraceMs'
+  >;
   /** The SQL connection kept for ending sessions. */
   readonly session: () => PgSession | undefined;
   readonly ownPids: () => readonly number[];
@@ -55,6 +63,8 @@ interface Loss {
   readonly link: LostLink;
   readonly report: LossReport;
   readonly lostWallMs: number;
+  /** Whose sessions are ended with it: undefined: all of its address. */
+  readonly own: ((session: SqlSession) => boolean) | undefined;
   state: LossState;
   timer: TimerHandle | undefined;
 }
@@ -101,10 +111,9 @@ export class Terminator {
       log.write(TERMINATOR_MESSAGES.lossWithoutRight, { ...names, reason: against });
       return;
     }
-    if (
-      [...this.#losses].filter((loss) => loss.link.address === link.address).length >= MOST_LOSSES_OF_ADDRESS
-    ) {
-      const reason = `${MOST_LOSSES_OF_ADDRESS} losses of its address are being dealt with already`;
+    const most = this.#monitored ? MOST_MONITORED_LOSSES : MOST_LOSSES_OF_ADDRESS;
+    if ([...this.#losses].filter((loss) => loss.link.address === link.address).length >= most) {
+      const reason = `${most} losses of its address are being dealt with already`;
       log.write(TERMINATOR_MESSAGES.lossWithoutRight, { ...names, reason });
       return;
     }
@@ -134,10 +143,18 @@ export class Terminator {
     const { conmgrId, address } = link;
     const repeatForMs = authenticationTimeoutMs();
     const settings = { conmgrId, address, departure, text, graceMs, logOnly, repeatForMs };
+    const left = this.#monitored ? (link.watched?.unrecognisable(address) ?? 0) : 0;
+    if (left > 0)
+      log.write(TERMINATOR_MESSAGES.sessionsUnrecognised, {
+        peer: address,
+        label: link.label,
+        sessions: left,
+      });
     const loss: Loss = {
       link,
       report: new LossReport(log, link.label),
       lostWallMs: clock.wallMs(),
+      own: this.#monitored ? (link.watched?.recogniser(address) ?? (() => false)) : undefined,
       state: newLoss(settings, clock.monotonicMs()),
       timer: undefined,
     };
@@ -153,13 +170,24 @@ export class Terminator {
       .reduce((most, { link }) => Math.max(most, link.beats), 0);
   }
 
+  /** What the lost link of a conmgr had reported, if it is among the losses. */
+  priorWatched(conmgrId: string, address: string): WatchedSessions | undefined {
+    const known = this.pending.filter((link) => link.conmgrId === conmgrId && link.address === address);
+    return known.at(-1)?.watched;
+  }
+
+  get #monitored(): boolean {
+    return this.#options.config().terminateScope === 'monitored';
+  }
+
   /** A conmgr has connected. */
   linkUp(conmgrId: string, address: string): void {
     for (const loss of [...this.#losses]) {
       if (loss.link.conmgrId === conmgrId) this.#step(loss, { type: 'back' });
-      if (loss.link.address === address) this.#step(loss, { type: 'addressBack' });
+      // Sessions that were reported are told from those of the other conmgrs of the address.
+      if (loss.link.address === address && loss.own === undefined) this.#step(loss, { type: 'addressBack' });
     }
-    this.#survey.add(address);
+    if (!this.#monitored) this.#survey.add(address);
   }
 
   /** There is an SQL connection again. */
@@ -249,7 +277,7 @@ export class Terminator {
       const lateMs = clock.monotonicMs() - dueAt;
       // What has arrived meanwhile, a HELLO perhaps, is read first.
       setImmediate(() => {
-        const otherLink = this.#options.otherLink(loss.link.address);
+        const otherLink = loss.own === undefined && this.#options.otherLink(loss.link.address);
         this.#step(loss, { type: 'woke', lateMs, paused: this.#paused, otherLink });
       });
     });
@@ -259,13 +287,13 @@ export class Terminator {
     const { data } = loss.state;
     if (effect.do === 'pass') void this.#runPass(loss, effect);
     else if (effect.do === 'reportOmitted' || effect.do === 'reportLogOnly') {
-      void this.#plan(loss.link.address).then((plan) => loss.report.effect(effect, data, plan));
+      void this.#plan(loss.link.address, loss.own).then((plan) => loss.report.effect(effect, data, plan));
     } else loss.report.effect(effect, data);
   }
 
   async #runPass(loss: Loss, { notAfter, only }: Extract<LossEffect, { do: 'pass' }>): Promise<void> {
     try {
-      const options = { ...this.#pass([loss.link.address]), notAfter, only };
+      const options = { ...this.#pass([loss.link.address]), notAfter, only, own: loss.own };
       const result = await runPass(this.#session(), options);
       this.#ended += result.ended.length;
       this.#step(loss, { type: 'passed', result });
@@ -278,9 +306,9 @@ export class Terminator {
     }
   }
 
-  async #plan(address: string): Promise<PassPlan | undefined> {
+  async #plan(address: string, own?: Loss['own']): Promise<PassPlan | undefined> {
     try {
-      return await planFor(this.#session(), this.#pass([address]));
+      return await planFor(this.#session(), { ...this.#pass([address]), own });
     } catch {
       return undefined;
     }

@@ -8,6 +8,7 @@ import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import type { InstanceAttributes } from '../core/protocol/attributes.js';
 import type { Departure } from '../core/session/session.js';
 import { VIEW_FILE } from '../core/session/view-rows.js';
+import type { WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import type { Logger } from '../io/log/logger.js';
@@ -125,6 +126,8 @@ export class Watchdog {
         restartGraceMs: () => this.#settings.config.restartGraceMs,
         allowedClients: () => this.#settings.config.allowedClients,
         priorBeats: (conmgrId, address) => this.terminator.priorBeats(conmgrId, address),
+        monitored: () => this.#settings.config.terminateScope === 'monitored',
+        priorWatched: (conmgrId, address) => this.terminator.priorWatched(conmgrId, address),
         onUp: (link) => this.terminator.linkUp(link.hello?.conmgrId ?? '', link.address),
         onGone: (link, departure, text) => this.#onGone(link, departure, text),
         onChange: () => this.#changed(),
@@ -157,7 +160,8 @@ export class Watchdog {
     for (const link of memory.links) {
       const { beats, address } = link;
       const allowed = this.#links.isAllowed(address);
-      this.terminator.remember(link, { welcomed: true, beats, allowed, disputed: false });
+      const untold = this.#isUntold(link.watched);
+      this.terminator.remember(link, { welcomed: true, beats, allowed, disputed: false, untold });
     }
     notifier.ready(this.#statusText());
     this.#ping();
@@ -264,6 +268,7 @@ export class Watchdog {
     this.#reportUnreadable();
     this.#maxLinks = linksAllowed(this.#wantedLinks(next), log, statusPort);
     this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
+    if (before.config.terminateScope !== next.config.terminateScope) this.#links.scopeChanged();
     log.write(WATCHDOG_MESSAGES.reloaded, { changed: reloadable.join(', ') || 'nothing changed' });
     for (const name of needsRestart) {
       // A closed heartbeat port is opened with its new values.
@@ -342,8 +347,14 @@ export class Watchdog {
       beats,
       allowed: this.#links.isAllowed(link.address),
       disputed: link.disputed,
+      untold: this.#isUntold(link.watched),
     };
     this.terminator.lost(lostLink(link), standing, departure, text);
+  }
+
+  /** What a conmgr watches decides what is ended with it, and it has not said. */
+  #isUntold(watched: WatchedSessions | undefined): boolean {
+    return this.#settings.config.terminateScope === 'monitored' && watched?.told !== true;
   }
 
   #present(): Memory {
@@ -391,6 +402,7 @@ export class Watchdog {
   }
 }
 
-function lostLink({ hello, address, label, data }: Link): LostLink {
-  return { conmgrId: hello?.conmgrId ?? '', address, label, timeoutMs: data.timeoutMs, beats: data.beats };
+function lostLink({ hello, address, label, data, watched }: Link): LostLink {
+  const { timeoutMs, beats } = data;
+  return { conmgrId: hello?.conmgrId ?? '', address, label, timeoutMs, beats, watched };
 }

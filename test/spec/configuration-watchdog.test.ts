@@ -177,14 +177,13 @@ describe('what ends SQL sessions', () => {
     }
   });
 
-  it('watchdog.terminate_scope: address (default); monitored is not available in this version', () => {
+  it('watchdog.terminate_scope: address (default), monitored', () => {
     assert.equal(DEFAULTS.terminateScope, 'address');
-    assert.equal(resolve('watchdog.terminate_scope', 'address').config.terminateOn, 'any');
-    const { config, problems } = resolve('watchdog.terminate_scope', 'monitored');
-    assert.deepEqual(problems.map(formatProblem), [
-      'value "monitored" of parameter "watchdog.terminate_scope" is not available in this version',
-    ]);
-    assert.equal(config.terminateOn, 'never');
+    for (const text of ['address', 'monitored']) {
+      const { config, problems } = resolve('watchdog.terminate_scope', text);
+      assert.deepEqual(problems, []);
+      assert.deepEqual([config.terminateScope, config.terminateOn], [text, 'any']);
+    }
   });
 
   it('a wrong terminate_* value means log only', () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import type { TerminateOn } from '../../src/core/config/types.js';
+import type { TerminateOn, TerminateScope } from '../../src/core/config/types.js';
 import type { Log, MessageParams, MessageSpec } from '../../src/core/messages/message.js';
 import { fill } from '../../src/core/messages/message.js';
+import { encodeSessions } from '../../src/core/protocol/session-list.js';
 import type { Departure } from '../../src/core/session/session.js';
 import {
   END_SESSION_SQL,
@@ -10,6 +11,7 @@ import {
   MOMENT_SQL,
   type RawSession,
 } from '../../src/core/terminator/statements.js';
+import { WatchedSessions } from '../../src/core/terminator/watched.js';
 import type { PgSession } from '../../src/io/pg-session.js';
 import { SqlError } from '../../src/io/pg-session.js';
 import { type LostLink, Terminator } from '../../src/watchdog/terminator.js';
@@ -24,7 +26,7 @@ const LINK: LostLink = {
   timeoutMs: 20_000,
   beats: 9,
 };
-const GOOD = { welcomed: true, beats: 9, allowed: true, disputed: false };
+const GOOD = { welcomed: true, beats: 9, allowed: true, disputed: false, untold: false };
 
 /** PostgreSQL reduced to the sessions it has; what the terminator asks it is answered from them. */
 class FakeInstance {
@@ -38,6 +40,7 @@ class FakeInstance {
       pid,
       backend_start: `start ${pid}`,
       client_addr: '10.0.0.1',
+      client_port: 40_000 + pid,
       role: 'app',
       database: 'shop',
       application: 'psql',
@@ -87,7 +90,11 @@ beforeEach(() => {
   otherLink = false;
 });
 
-function start(terminateOn: TerminateOn = 'any', excludeReplication = true): void {
+function start(
+  terminateOn: TerminateOn = 'any',
+  excludeReplication = true,
+  terminateScope: TerminateScope = 'address',
+): void {
   const log: Log = {
     write: (spec: MessageSpec, params: MessageParams = {}) => {
       lines.push(`${spec.level}: ${fill(spec.text, params)}`);
@@ -96,7 +103,7 @@ function start(terminateOn: TerminateOn = 'any', excludeReplication = true): voi
   terminator = new Terminator({
     clock,
     log,
-    config: () => ({ terminateOn, excludeReplication, restartGraceMs: GRACE_MS }),
+    config: () => ({ terminateOn, terminateScope, excludeReplication, restartGraceMs: GRACE_MS }),
     session: () => (instance.reachable ? (instance as unknown as PgSession) : undefined),
     ownPids: () => [],
     otherLink: () => otherLink,
@@ -296,6 +303,7 @@ describe('which link may cause it', () => {
     ['one with fewer than three heartbeats', { beats: 2 }],
     ['one whose address is no longer allowed', { allowed: false }],
     ['one whose identity is disputed', { disputed: true }],
+    ['one that has not told its sessions where only those are ended', { untold: true }],
   ] as const) {
     it(`not ${name}`, async () => {
       start();
@@ -330,5 +338,101 @@ describe('which link may cause it', () => {
     await pass(GRACE_MS);
     assert.deepEqual([...instance.ended].sort(), [1, 2]);
     terminator.stop();
+  });
+});
+
+describe('with terminate_scope = monitored', () => {
+  /** Sessions of a conmgr: [local address, local port, pid or 0]. */
+  function watched(...ends: readonly (readonly [string, number, number])[]): WatchedSessions {
+    const sessions = new WatchedSessions();
+    sessions.apply(encodeSessions('first', '::', [])!);
+    for (const [address, port, pid] of ends)
+      sessions.apply(encodeSessions('added', address, [{ address, port, pid }])!);
+    return sessions;
+  }
+  const HERE = LINK.address;
+  const monitored = (): void => start('any', true, 'monitored');
+
+  it('only the sessions that the conmgr reported are ended', async () => {
+    monitored();
+    for (const pid of [1, 2, 3]) instance.add(pid);
+    const link = { ...LINK, watched: watched([HERE, 40_001, 0], [HERE, 40_003, 3]) };
+    terminator.lost(link, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, [1, 3]);
+    assert.ok(line(/ended 2 sessions of 10\.0\.0\.1/));
+  });
+
+  it('a port that is used again by another backend is not the session that was reported', async () => {
+    monitored();
+    instance.add(7, { client_port: 40_001 });
+    terminator.lost({ ...LINK, watched: watched([HERE, 40_001, 1]) }, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, []);
+  });
+
+  it('behind address translation the process ID decides, never the port; what has none is left and counted', async () => {
+    monitored();
+    instance.add(1, { client_port: 50_001 });
+    instance.add(2, { client_port: 40_002 });
+    const link = { ...LINK, watched: watched(['192.168.0.7', 40_001, 1], ['192.168.0.7', 40_002, 0]) };
+    terminator.lost(link, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, [1]);
+    assert.ok(line(/^WARNING: .*1 sessions that it reported cannot be recognised and are left alone/));
+  });
+
+  it('sessions of another address are not ended, whatever is reported', async () => {
+    monitored();
+    instance.add(1, { client_addr: '10.0.0.2' });
+    terminator.lost({ ...LINK, watched: watched(['10.0.0.2', 40_001, 1]) }, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, []);
+  });
+
+  it('a live conmgr of the same address saves nothing: its sessions are told from the others', async () => {
+    monitored();
+    otherLink = true;
+    for (const pid of [1, 2]) instance.add(pid);
+    terminator.lost({ ...LINK, watched: watched([HERE, 40_001, 1]) }, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, [1]);
+  });
+
+  it('another conmgr that connects from the address does not end the repetition, the same one does', async () => {
+    monitored();
+    const link = { ...LINK, watched: watched([HERE, 40_001, 1]) };
+    terminator.lost(link, GOOD, 'timeout', 'silent');
+    await pass(1000);
+    terminator.linkUp('b'.repeat(32), HERE);
+    await pass(200);
+    assert.equal(terminator.status().length, 1);
+    terminator.linkUp(LINK.conmgrId, HERE);
+    await pass(200);
+    assert.equal(terminator.status().length, 0);
+  });
+
+  it('replication connections are spared and waiting sessions wait, reported or not', async () => {
+    monitored();
+    instance.add(1, { backend_type: 'walsender' });
+    instance.add(2, { wait_event: 'SyncRep' });
+    const link = { ...LINK, watched: watched([HERE, 40_001, 0], [HERE, 40_002, 0]) };
+    terminator.lost(link, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, []);
+  });
+
+  it('what was reported is known to the next link of the conmgr while its loss is pending', () => {
+    monitored();
+    const sessions = watched([HERE, 40_001, 1]);
+    terminator.lost({ ...LINK, watched: sessions }, GOOD, 'closed', 'reset');
+    assert.equal(terminator.priorWatched(LINK.conmgrId, HERE), sessions);
+    assert.equal(terminator.priorWatched(LINK.conmgrId, '10.0.0.2'), undefined);
+  });
+
+  it('an order for an address is one for the whole address', async () => {
+    monitored();
+    for (const pid of [1, 2]) instance.add(pid);
+    assert.equal((await terminator.order(HERE, false)).ended, 2);
   });
 });

@@ -131,7 +131,7 @@ export const WATCHDOG_PARAMETERS = {
     of: (config) => config.terminateOn,
   },
   'watchdog.terminate_scope': {
-    type: oneOf(['address', 'monitored'], { later: ['monitored'] }),
+    type: oneOf(['address', 'monitored']),
     default: 'address',
     ...RELOADABLE,
     whenWrong: 'log-only',

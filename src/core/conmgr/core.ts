@@ -6,7 +6,7 @@
  */
 import { laggardsDiffer } from '../cluster/choice.js';
 import type { ClusterView } from '../cluster/view.js';
-import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
+import type { ConmgrConfig } from '../config/types.js';
 import { type HealthEffect, type HealthEvent, healthWakeAt, stepHealth } from '../link/health.js';
 import { HEALTH_MEANING } from '../link/health-meaning.js';
 import { type LinkEffect, type LinkEvent, type LinkIdentity, linkWakeAt } from '../link/link.js';
@@ -19,10 +19,11 @@ import { type MonotonicMs, NEVER } from '../time.js';
 import { reportClusterEvent } from './cluster-report.js';
 import { SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
-import { type Instance, linkSettings, roleOf } from './instance.js';
+import { type Instance, linkSettings, roleOf, sameInstance } from './instance.js';
 import { InstanceSet } from './instance-set.js';
 import { type KernelWishes, kernelWishes } from './kernel-wishes.js';
 import { Outbox } from './outbox.js';
+import { tellSessions } from './session-teller.js';
 import type { Attachment, SessionTable } from './sessions.js';
 
 /** What the core needs besides its configuration. */
@@ -57,6 +58,7 @@ export class ConmgrCore {
   constructor(config: ConmgrConfig, options: ConmgrCoreOptions) {
     this.#set = new InstanceSet(config, options.identity);
     this.#desk = new SessionDesk(this.#set, this.#out, options.random);
+    this.sessions.onTouched = (number, session) => this.#set.get(number)?.teller.touch(session);
   }
 
   get config(): ConmgrConfig {
@@ -122,6 +124,7 @@ export class ConmgrCore {
       if (now >= due) this.#stepLink(instance, { type: 'woke', lateMs: now - due }, now);
       if (now >= healthWakeAt(instance.health)) this.#stepHealth(instance, { type: 'woke' }, now);
     }
+    tellSessions(this.#set.all, this.sessions, this.#out, now);
     this.#desk.refuseOverdue(now);
     if (this.#stopping === 'smart' && this.sessions.size === 0) this.#end('stop', now);
     if (now >= this.#nextPingAt) {
@@ -176,6 +179,13 @@ export class ConmgrCore {
       this.#desk.bound(session, instance, address, port);
       this.#out.push({ do: 'changed' });
     }
+    return this.#out.take();
+  }
+
+  /** The process ID of the backend of a session that is bound. */
+  backend(id: number, pid: number): readonly ConmgrEffect[] {
+    const session = this.sessions.get(id);
+    if (session?.phase === 'bound') this.sessions.identify(session, pid);
     return this.#out.take();
   }
 
@@ -291,6 +301,7 @@ export class ConmgrCore {
     const { state, effects } = stepLink(instance.link, event, now);
     if (state.phase !== instance.link.phase) this.#moved = true;
     instance.link = state;
+    if (state.phase !== 'up') instance.teller.end();
     for (const effect of effects) this.#linkEffect(instance, effect, now);
     if (state.phase !== 'stopped' || !this.#set.departed(instance)) return;
     this.#out.push({ do: 'forget', instance: instance.number });
@@ -349,6 +360,9 @@ export class ConmgrCore {
       }
       case 'reportDoubt':
         this.#out.log('doubt', { ...params, lateMs: effect.lateMs });
+        break;
+      case 'reportWanted':
+        instance.teller.want(effect, this.sessions, number, now);
         break;
     }
   }
@@ -481,8 +495,4 @@ export class ConmgrCore {
       this.#stepLink(instance, { type: 'stop', reason: kind, retryAfterMs: graceMs }, now);
     }
   }
-}
-
-function sameInstance(a: InstanceConfig | undefined, b: InstanceConfig): boolean {
-  return a !== undefined && (Object.keys(b) as (keyof InstanceConfig)[]).every((key) => a[key] === b[key]);
 }

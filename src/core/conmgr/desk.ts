@@ -51,6 +51,7 @@ export class SessionDesk {
         instance: undefined,
         address: '',
         port: 0,
+        pid: 0,
         since: now,
         failed: [],
       };
@@ -155,6 +156,7 @@ export class SessionDesk {
     this.sessions.settle(session, 'bound');
     session.address = address;
     session.port = port;
+    session.pid = 0;
     const instance = this.#set.get(number);
     if (instance === undefined) {
       this.sessions.assign(session, undefined);

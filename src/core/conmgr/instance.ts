@@ -6,6 +6,7 @@ import { type HealthPhase, type HealthState, healthWakeAt, newHealth } from '../
 import { type LinkIdentity, type LinkSettings, type LinkState, linkWakeAt, newLink } from '../link/link.js';
 import { attributesDiffer, hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
 import type { MonotonicMs } from '../time.js';
+import { SessionTeller } from './session-teller.js';
 
 /** Timing of the links as the configuration gives it. */
 export function linkSettings(config: ConmgrConfig): LinkSettings {
@@ -22,6 +23,8 @@ const PINNING: ReadonlySet<HealthPhase> = new Set(['checking', 'grace', 'unmonit
 /** Mutable record of one instance; only ConmgrCore writes to it. */
 export class Instance {
   readonly config: InstanceConfig;
+  /** Tells the watchdog which sessions are watched. */
+  readonly teller = new SessionTeller();
   link: LinkState;
   health: HealthState;
   attributes: InstanceAttributes | undefined;
@@ -63,7 +66,7 @@ export class Instance {
   }
 
   wakeAt(): MonotonicMs {
-    return Math.min(linkWakeAt(this.link), healthWakeAt(this.health));
+    return Math.min(linkWakeAt(this.link), healthWakeAt(this.health), this.teller.dueAt);
   }
 
   facts(): InstanceFacts {
@@ -105,4 +108,9 @@ export class Instance {
 export function roleOf(bits: number): 'primary' | 'standby' | 'unknown' {
   if (hasAttribute(bits, 'primary')) return 'primary';
   return hasAttribute(bits, 'standby') ? 'standby' : 'unknown';
+}
+
+/** Whether the configuration of an instance has stayed as it was. */
+export function sameInstance(a: InstanceConfig | undefined, b: InstanceConfig): boolean {
+  return a !== undefined && (Object.keys(b) as (keyof InstanceConfig)[]).every((key) => a[key] === b[key]);
 }

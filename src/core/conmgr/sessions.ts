@@ -1,5 +1,7 @@
 /** The table of application sessions: who asked for what, and to which instance its SQL connection goes. */
+import { normaliseIp, parseIp } from '../config/address.js';
 import type { Ask } from '../protocol/ask.js';
+import type { WatchedEnd } from '../protocol/session-list.js';
 import { type MonotonicMs, NEVER } from '../time.js';
 
 /** How an application uses conmgr: it asked and connects by itself, or its bytes are forwarded. */
@@ -30,6 +32,8 @@ export interface Session {
   /** Local end of its SQL connection. */
   address: string;
   port: number;
+  /** Process ID of its backend; 0 = not known. */
+  pid: number;
   /** When it asked; waiting ends with a refusal resolve_wait after it. */
   readonly since: MonotonicMs;
   /** Where forwarding failed so far. */
@@ -41,6 +45,8 @@ export class SessionTable {
   readonly #all = new Map<number, Session>();
   readonly #byInstance = new Map<number, Set<number>>();
   readonly #waiting = new Set<number>();
+  /** Called for the instance that a session goes to, or went to, when something about it has changed. */
+  onTouched: (instance: number, session: number) => void = () => {};
 
   get size(): number {
     return this.#all.size;
@@ -69,12 +75,31 @@ export class SessionTable {
 
   /** Moves a session to another instance, or to none. */
   assign(session: Session, instance: number | undefined): void {
-    if (session.instance !== undefined) this.#byInstance.get(session.instance)?.delete(session.id);
+    if (session.instance !== undefined) {
+      this.#byInstance.get(session.instance)?.delete(session.id);
+      this.onTouched(session.instance, session.id);
+    }
     session.instance = instance;
     if (instance === undefined) return;
+    this.onTouched(instance, session.id);
     const ids = this.#byInstance.get(instance) ?? new Set<number>();
     this.#byInstance.set(instance, ids);
     ids.add(session.id);
+  }
+
+  /** Notes the backend of a session. */
+  identify(session: Session, pid: number): void {
+    session.pid = pid;
+    if (session.instance !== undefined) this.onTouched(session.instance, session.id);
+  }
+
+  /** The client's end of a session that goes to the instance; undefined for any other session. */
+  endOf(id: number, instance: number): WatchedEnd | undefined {
+    const session = this.#all.get(id);
+    if (session?.phase !== 'bound' || session.instance !== instance) return undefined;
+    const { port, pid } = session;
+    const address = normaliseIp(session.address).replace(/%.*$/, '');
+    return port === 0 || parseIp(address) === undefined ? undefined : { address, port, pid };
   }
 
   /** Ends the waiting of a session. */

@@ -66,6 +66,8 @@ export interface WatchdogStatus {
   readonly losses: readonly LossStatus[];
   readonly terminator: {
     readonly on: string;
+    /** Whose sessions are ended: `address` or `monitored`. */
+    readonly scope: string;
     readonly paused: boolean;
     readonly excludeReplication: boolean;
     /** Sessions ended since the start. */
@@ -109,6 +111,8 @@ export interface LinkStatus {
   readonly lastPacketAgeMs: number;
   readonly rttMs: number | null;
   readonly packetsReceived: number;
+  /** SQL sessions that it has reported; null when it has not, because it was not asked or is too old. */
+  readonly sessions: number | null;
   /** Why the loss of this link would end nothing; '' when it would. */
   readonly spared: string;
 }

@@ -330,7 +330,8 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
     on: 'received',
     to: 'waiting',
     why: 'A message of the caller or of the greeting has no place on a link that is up.',
-    when: (_data, event) => ['hello', 'welcome', 'reject', 'retime'].includes(event.message?.name ?? ''),
+    when: (_data, event) =>
+      ['hello', 'welcome', 'reject', 'retime', 'sessions'].includes(event.message?.name ?? ''),
     act: (data, { message }, now) => lose(data, 'protocol', `unexpected message ${message?.name}`, now),
   }),
   row({

@@ -7,7 +7,7 @@
 
 import type { MachineState, Outcome } from '../fsm.js';
 import type { InstanceAttributes } from '../protocol/attributes.js';
-import { decodeAttributes } from '../protocol/codec.js';
+import { agreedFrameLimit, decodeAttributes } from '../protocol/codec.js';
 import type {
   GoodbyeReason,
   HeartbeatMessage,
@@ -140,7 +140,9 @@ export type LinkEffect =
       readonly first: boolean;
     }
   | { readonly do: 'reportRecovered'; readonly attempts: number; readonly afterMs: number }
-  | { readonly do: 'reportDoubt'; readonly lateMs: number };
+  | { readonly do: 'reportDoubt'; readonly lateMs: number }
+  /** The watchdog wants to know the sessions that are watched, in frames of at most `maxFrame`, or no more. */
+  | { readonly do: 'reportWanted'; readonly wanted: boolean; readonly maxFrame: number };
 
 export type LinkState = MachineState<LinkPhase, LinkData>;
 export type LinkOutcome = Outcome<LinkData, LinkEffect>;
@@ -318,6 +320,10 @@ export function receive(
   const next = alive(data, now);
   if (message?.name === 'attr') {
     return { data: next, effects: [{ do: 'reportAttributes', attributes: decodeAttributes(message) }] };
+  }
+  if (message?.name === 'wantSessions') {
+    const maxFrame = agreedFrameLimit(data.watchdog?.maxFrame ?? 0);
+    return { data: next, effects: [{ do: 'reportWanted', wanted: message.wanted === 1, maxFrame }] };
   }
   if (message?.name === 'beat') {
     const rttMs = roundTripMs(data.sent, message, now) ?? data.rttMs;

@@ -166,6 +166,34 @@ export const TERMINATOR_MESSAGES = {
     cure: 'None.',
     everyMs: 0,
   },
+  sessionsReported: {
+    code: 'CM2119',
+    level: 'LOG',
+    text: 'loss of {label} at {peer} would end the sessions that it reports, and no others',
+    cause:
+      'watchdog.terminate_scope is "monitored", and this conmgr has begun to report which sessions it watches.',
+    cure: 'None.',
+    everyMs: 0,
+  },
+  tooManyReported: {
+    code: 'CM2120',
+    level: 'WARNING',
+    text: '{label} at {peer} reports more than {limit} sessions: those above are not ended with it',
+    cause: 'The watchdog keeps a bounded number of sessions of each conmgr, whatever is sent to it.',
+    cure: 'Let the applications pool their connections, or spread them over several hosts.',
+    everyMs: 0,
+  },
+  sessionsUnrecognised: {
+    code: 'CM2121',
+    level: 'WARNING',
+    text: '{label} at {peer} is lost: {sessions} sessions that it reported cannot be recognised and are left alone',
+    detail:
+      'Their address is translated on the way, and conmgr does not know the process IDs of their backends.',
+    cause:
+      'Behind address translation a session is recognised by the process ID of its backend, which conmgr learns from applications that use its client library and from unencrypted connections that it forwards.',
+    cure: 'See pg_stat_activity for sessions of this address, and end them by hand.',
+    everyMs: 0,
+  },
   terminatedByOperator: {
     code: 'CM2118',
     event: 'sessions_ended',

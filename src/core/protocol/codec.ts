@@ -63,9 +63,12 @@ function encodeTexts(
 /** Bytes of one message, length field included; texts that would exceed the frame are cut. Throws RangeError for a value that does not fit its field. */
 export function encodeHeartbeat(message: HeartbeatMessage): Buffer {
   const row: MessageRow = HEARTBEAT_MESSAGES[message.name];
-  const values = message as unknown as Readonly<Record<string, number | bigint | string>>;
+  const values = message as unknown as Readonly<Record<string, number | bigint | string | Buffer>>;
   const bodySize = row.body.reduce((size, [, type]) => size + FIELD_SIZES[type], 0);
-  const texts = row.texts.length === 0 ? [] : encodeTexts(row, values, bodySize);
+  const texts = [
+    ...(row.texts.length === 0 ? [] : encodeTexts(row, values, bodySize)),
+    ...(row.octets ?? []).map(([name, tag]) => [tag, values[name] as Buffer] as const),
+  ];
   const textSize = texts.reduce((size, [, bytes]) => size + 4 + bytes.length, 0);
   const out = Buffer.alloc(4 + 2 + bodySize + textSize);
   out.writeUInt32BE(2 + bodySize + textSize, 0);
@@ -115,7 +118,7 @@ export function decodeHeartbeat(frame: Frame): HeartbeatMessage | undefined {
   }
   const [name, row] = known;
   const { payload } = frame;
-  const result: Record<string, number | bigint | string> = { name };
+  const result: Record<string, number | bigint | string | Buffer> = { name };
   let at = 0;
   for (const [field, type] of row.body) {
     const size = FIELD_SIZES[type];
@@ -140,6 +143,7 @@ export function decodeHeartbeat(frame: Frame): HeartbeatMessage | undefined {
     at += size;
   }
   for (const [field] of row.texts) result[field] = '';
+  for (const [field] of row.octets ?? []) result[field] = Buffer.alloc(0);
   decodeTexts(row, name, payload.subarray(at), result);
   return result as unknown as HeartbeatMessage;
 }
@@ -148,7 +152,7 @@ function decodeTexts(
   row: MessageRow,
   name: string,
   payload: Buffer,
-  result: Record<string, number | bigint | string>,
+  result: Record<string, number | bigint | string | Buffer>,
 ): void {
   let at = 0;
   while (at < payload.length) {
@@ -160,6 +164,9 @@ function decodeTexts(
       throw new ProtocolViolation(`text element ${tag} of message ${name} runs past its end`);
     const known = row.texts.find(([, candidate]) => candidate === tag);
     if (known !== undefined) result[known[0]] = payload.toString('utf8', at, at + length);
+    const raw = row.octets?.find(([, candidate]) => candidate === tag);
+    // A copy, so that a list that is kept does not keep the chunk of the socket.
+    if (raw !== undefined) result[raw[0]] = Buffer.from(payload.subarray(at, at + length));
     at += length;
   }
 }

@@ -16,6 +16,7 @@ export const FIRST_PHASE_KINDS = {
   bye: 5,
   ping: 6,
   bound: 0x81,
+  backend: 0x82,
 } as const;
 
 /** Why a session is told that its instance is not to be used; the index is its number on the wire. */
@@ -75,6 +76,12 @@ export interface BoundMessage {
   readonly instance: number;
   readonly port: number;
   readonly address: string;
+}
+
+/** client -> conmgr, behind BOUND: the process ID that the server told it. */
+export interface BackendMessage {
+  readonly kind: 'backend';
+  readonly pid: number;
 }
 
 /** Longest `m` message a client takes, and what a peer may send conmgr behind the start-up packet. */
@@ -224,6 +231,11 @@ function readCandidates(payload: Buffer): readonly Candidate[] {
   return candidates;
 }
 
+/** Bytes of BACKEND. */
+export function encodeBackend({ pid }: BackendMessage): Buffer {
+  return encodeMessage('m', body(FIRST_PHASE_KINDS.backend, [32, pid]));
+}
+
 /** Bytes of BOUND. The address is cut at 45 octets, the longest textual IPv6 address. */
 export function encodeBound(message: BoundMessage): Buffer {
   return encodeMessage(
@@ -235,6 +247,7 @@ export function encodeBound(message: BoundMessage): Buffer {
 /** What a client sent behind its start-up packet. */
 export type ClientMessage =
   | BoundMessage
+  | BackendMessage
   | { readonly kind: 'close' }
   | { readonly kind: 'violation'; readonly why: string };
 
@@ -266,6 +279,12 @@ export function readClientMessages(data: Buffer): {
               port: payload.readUInt16BE(3),
               address: payload.toString('utf8', 5),
             },
+      );
+    } else if (payload[0] === FIRST_PHASE_KINDS.backend) {
+      messages.push(
+        payload.length < 5
+          ? { kind: 'violation', why: 'BACKEND is too short' }
+          : { kind: 'backend', pid: payload.readUInt32BE(1) },
       );
     }
   }

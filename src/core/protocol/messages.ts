@@ -3,6 +3,8 @@
  * and docs/protocol.md derive from them. Integers are big-endian, text is UTF-8.
  */
 
+import type { Buffer } from 'node:buffer';
+
 /** Type of a field with a fixed size, in the order of the wire. */
 export type FieldType = 'u8' | 'u16' | 'u32' | 'u64' | 'id';
 
@@ -19,6 +21,8 @@ export interface MessageRow {
   readonly body: readonly (readonly [name: string, type: FieldType, doc: string])[];
   /** Optional text elements {u16 tag, u16 length, bytes}; unknown tags are skipped. */
   readonly texts: readonly (readonly [name: string, tag: number, doc: string])[];
+  /** Optional elements of the same form whose octets are no text. */
+  readonly octets?: readonly (readonly [name: string, tag: number, doc: string])[];
 }
 
 /** First four octets of HELLO: 'CMHB'. */
@@ -133,6 +137,18 @@ export const HEARTBEAT_MESSAGES = {
     body: [],
     texts: [],
   },
+  sessions: {
+    id: 8,
+    from: 'conmgr',
+    mustUnderstand: false,
+    doc: 'SQL sessions that conmgr watches: what has changed since the last one of this link.',
+    body: [
+      ['part', 'u8', 'table of session parts'],
+      ['address', 'id', 'local address of these sessions; IPv4 as ::ffff:a.b.c.d'],
+    ],
+    texts: [],
+    octets: [['list', 4, 'for each session: u16 local port, u32 process ID of its backend (0 = not known)']],
+  },
   retime: {
     id: 9,
     from: 'conmgr',
@@ -142,6 +158,14 @@ export const HEARTBEAT_MESSAGES = {
       ['intervalMs', 'u32', 'heartbeat_interval'],
       ['timeoutMs', 'u32', 'heartbeat_timeout'],
     ],
+    texts: [],
+  },
+  wantSessions: {
+    id: 10,
+    from: 'watchdog',
+    mustUnderstand: false,
+    doc: 'Whether SESSIONS is wanted: sent where watchdog.terminate_scope is or was "monitored".',
+    body: [['wanted', 'u8', '1: all sessions now, then every change; 0: no more']],
     texts: [],
   },
 } as const satisfies Readonly<Record<string, MessageRow>>;
@@ -172,6 +196,15 @@ export const GOODBYE_REASONS = [
 ] as const;
 export type GoodbyeReason = (typeof GOODBYE_REASONS)[number];
 
+/** What a SESSIONS does with what was told before; the index is its number on the wire. */
+export const SESSION_PARTS = [
+  /** Nothing that was told before holds any more; these are watched. */
+  'first',
+  'added',
+  'removed',
+] as const;
+export type SessionPart = (typeof SESSION_PARTS)[number];
+
 /** Bounds that a watchdog accepts for the timing of a link. */
 export const TIMING_BOUNDS = { minMs: 50, maxMs: 2_147_483_647 } as const;
 
@@ -181,13 +214,18 @@ type Body<Fields extends MessageRow['body']> = {
 };
 type Texts<Fields extends MessageRow['texts']> = { readonly [Field in Fields[number] as Field[0]]: string };
 
+type Octets<Row> = Row extends { readonly octets: infer Fields extends NonNullable<MessageRow['octets']> }
+  ? { readonly [Field in Fields[number] as Field[0]]: Buffer }
+  : unknown;
+
 export type HeartbeatMessageName = keyof typeof HEARTBEAT_MESSAGES;
-/** A decoded heartbeat message: `name` tells which; fields as in the table, missing texts are ''. */
+/** A decoded heartbeat message: `name` tells which; fields as in the table, missing elements are empty. */
 export type HeartbeatMessage = {
   readonly [Name in HeartbeatMessageName]: { readonly name: Name } & Body<
     (typeof HEARTBEAT_MESSAGES)[Name]['body']
   > &
-    Texts<(typeof HEARTBEAT_MESSAGES)[Name]['texts']>;
+    Texts<(typeof HEARTBEAT_MESSAGES)[Name]['texts']> &
+    Octets<(typeof HEARTBEAT_MESSAGES)[Name]>;
 }[HeartbeatMessageName];
 /** One kind of heartbeat message. */
 export type HeartbeatMessageOf<Name extends HeartbeatMessageName> = Extract<HeartbeatMessage, { name: Name }>;

@@ -100,10 +100,31 @@ const ROWS: readonly Row<SessionPhase, SessionData, SessionEvent, SessionEffect>
   row({
     from: ['up'],
     on: 'received',
+    to: 'same',
+    why: 'The sessions that the conmgr watches are kept for the day it is lost.',
+    when: (_data, { message }) => message?.name === 'sessions',
+    act: (data, { message }, now) =>
+      message?.name === 'sessions'
+        ? { data: alive(data, now), effects: [{ do: 'reportSessions', message }] }
+        : {},
+  }),
+  row({
+    from: ['up'],
+    on: 'want',
+    to: 'same',
+    why: 'Sessions are reported only where they decide what is ended.',
+    act: (_data, { wanted }) => ({
+      effects: [{ do: 'send', message: { name: 'wantSessions', wanted: wanted ? 1 : 0 } }],
+    }),
+  }),
+  row({ from: every, on: 'want', to: 'same', why: 'It is asked when the link is up.' }),
+  row({
+    from: ['up'],
+    on: 'received',
     to: 'ended',
     why: 'A message of the greeting, of the watchdog, or with timing out of bounds has no place on a link that is up.',
     when: (_data, event) =>
-      ['hello', 'welcome', 'reject', 'attr', 'retime'].includes(event.message?.name ?? ''),
+      ['hello', 'welcome', 'reject', 'attr', 'retime', 'wantSessions'].includes(event.message?.name ?? ''),
     act: (data, { message }) => {
       const text = `unexpected message ${message?.name}`;
       return depart(data, 'protocol', text, [

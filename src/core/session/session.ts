@@ -100,6 +100,8 @@ export type SessionEvent =
   /** The attributes changed: everybody hears at once. */
   | { readonly type: 'changed'; readonly telling: Telling }
   | { readonly type: 'replaced'; readonly text: string }
+  /** Whether what ends with the link depends on the sessions that the conmgr reports. */
+  | { readonly type: 'want'; readonly wanted: boolean }
   | {
       readonly type: 'stop';
       readonly reason: GoodbyeReason;
@@ -115,6 +117,7 @@ export const SESSION_EVENTS = [
   'refused',
   'changed',
   'replaced',
+  'want',
   'stop',
 ] as const satisfies readonly SessionEvent['type'][];
 
@@ -134,6 +137,7 @@ export type SessionEffect =
   | { readonly do: 'reportStray'; readonly text: string }
   | { readonly do: 'reportGone'; readonly departure: Departure; readonly text: string }
   | { readonly do: 'reportRetimed' }
+  | { readonly do: 'reportSessions'; readonly message: HeartbeatMessageOf<'sessions'> }
   | { readonly do: 'reportDoubt'; readonly lateMs: number };
 
 export type SessionState = MachineState<SessionPhase, SessionData>;

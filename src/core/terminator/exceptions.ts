@@ -4,7 +4,7 @@ import type { Rights } from './statements.js';
 
 /**
  * paused, off: nothing at all · unconnected: nothing before there is an SQL connection · mayNotSee, mayNotSignal: the
- * role lacks a right · superusers: it is none itself · stops: terminate_on = lost · replication: walsenders and base
+ * role lacks a right · superusers: it is none itself · unreported: terminate_scope = monitored · stops: terminate_on = lost · replication: walsenders and base
  * backups · syncRep: while they wait for a synchronous standby.
  */
 export type ExceptionKind =
@@ -14,6 +14,7 @@ export type ExceptionKind =
   | 'mayNotSee'
   | 'mayNotSignal'
   | 'superusers'
+  | 'unreported'
   | 'stops'
   | 'replication'
   | 'syncRep';
@@ -27,7 +28,7 @@ export interface TerminatorException {
 }
 
 export interface ExceptionFacts {
-  readonly config: Pick<WatchdogConfig, 'terminateOn' | 'excludeReplication'>;
+  readonly config: Pick<WatchdogConfig, 'terminateOn' | 'terminateScope' | 'excludeReplication'>;
   readonly paused: boolean;
   /** There is an SQL connection for ending sessions. */
   readonly connected: boolean;
@@ -58,6 +59,11 @@ export function terminatorExceptions(facts: ExceptionFacts): readonly Terminator
     );
     add(!rights.superuser, 'superusers', `sessions of superusers: ${role} is none`);
   }
+  add(
+    config.terminateScope === 'monitored',
+    'unreported',
+    'sessions that no conmgr has reported as its own: watchdog.terminate_scope = monitored',
+  );
   add(
     config.terminateOn === 'lost',
     'stops',

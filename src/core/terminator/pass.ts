@@ -8,6 +8,7 @@ export interface SqlSession {
   /** As PostgreSQL writes it, so that no digit is lost on the way back. */
   readonly backendStart: string;
   readonly clientAddr: string;
+  readonly clientPort: number;
   /** undefined while it is authenticating, or where it may not be seen. */
   readonly user: string | undefined;
   readonly database: string | undefined;

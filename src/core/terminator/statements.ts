@@ -7,6 +7,7 @@ import type { SqlSession } from './pass.js';
  */
 export const LIST_SESSIONS_SQL = `
 SELECT a.pid, a.backend_start::text AS backend_start, host(a.client_addr) AS client_addr,
+       coalesce(a.client_port, 0) AS client_port,
        a.usename::text AS role, a.datname::text AS database, coalesce(a.application_name, '') AS application,
        coalesce(a.backend_type, '') AS backend_type, a.wait_event, coalesce(r.rolsuper, false) AS superuser,
        (extract(epoch FROM clock_timestamp() - coalesce(a.state_change, a.backend_start)) * 1000)::float8
@@ -21,6 +22,7 @@ export interface RawSession {
   readonly pid: number;
   readonly backend_start: string;
   readonly client_addr: string;
+  readonly client_port: number;
   readonly role: string | null;
   readonly database: string | null;
   readonly application: string;
@@ -35,6 +37,7 @@ export function readSession(raw: RawSession): SqlSession {
     pid: raw.pid,
     backendStart: raw.backend_start,
     clientAddr: raw.client_addr,
+    clientPort: raw.client_port,
     user: raw.role ?? undefined,
     database: raw.database ?? undefined,
     application: raw.application,

@@ -17,6 +17,9 @@ export class Application {
   readonly #world: World;
   readonly #conmgr: ConmgrProcess;
   #attachment: ReturnType<ConmgrProcess['ask']>;
+  /** Of its SQL session: its own port, and the backend. */
+  #port = 0;
+  #pid = 0;
   /** Instance of the SQL session that works, as far as the application knows. */
   instance: string | undefined;
   /** When conmgr said that the session is to end. */
@@ -111,12 +114,16 @@ export class Application {
     const reached = way.every((state) => state === 'open') && !server.stopped;
     if (reached && server.serves) {
       this.instance = name;
-      server.connect(this.name, this.#conmgr.address, () => {
+      const ended = () => {
         this.endedAt = this.#world.now;
         if (this.instance === name) this.#note(`loses its session on ${name}: ended by the server`);
         this.instance = undefined;
-      });
-      this.#attachment.bound(first.instance);
+      };
+      this.#port = this.#attachment.port;
+      // Behind address translation the server sees another port, too.
+      const port = this.#conmgr.inside === undefined ? this.#port : undefined;
+      this.#pid = server.connect(this.name, this.#conmgr.address, ended, { port }).pid;
+      this.#attachment.bound(first.instance, this.#port, this.#pid);
     } else {
       const after = reached ? 1 : CONNECT_TIMEOUT_MS;
       this.#note(`cannot connect to ${name}`);
@@ -131,7 +138,7 @@ export class Application {
       const number = Number(this.instance.slice(2));
       this.#ask(number, []);
       if (this.#attachment === undefined) this.#reattach();
-      else this.#attachment.bound(number);
+      else this.#attachment.bound(number, this.#port, this.#pid);
     });
   }
 

@@ -8,6 +8,7 @@ import type {
   LoadBalance,
   OnConflict,
   TerminateOn,
+  TerminateScope,
 } from '../../../src/core/config/types.js';
 import type { CoreStopMode } from '../../../src/core/conmgr/core.js';
 import type { GoodbyeReason } from '../../../src/core/protocol/messages.js';
@@ -51,6 +52,7 @@ function configChange(options: ReadonlyMap<string, string>): Partial<ConmgrConfi
         change.maxConnections = Number(value);
         break;
       case 'address':
+      case 'inside':
         break;
       default:
         throw new ScenarioError(`a conmgr has no option ${name}`);
@@ -99,12 +101,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       timeline: number('timeline', 1),
       maxLinks: number('max_links', 100),
       terminateOn: (options.get('terminate_on') ?? 'any') as TerminateOn,
+      terminateScope: (options.get('terminate_scope') ?? 'address') as TerminateScope,
       ...(options.has('grace') ? { graceMs: durationMs(options.get('grace')) } : {}),
       ...(options.has('system') ? { systemIdentifier: BigInt(options.get('system') ?? 0) } : {}),
     });
   },
   conmgr: ({ world }, { args: [name = ''], options }) => {
-    world.addConmgr(name, conmgrConfig([], configChange(options)), options.get('address'));
+    const config = conmgrConfig([], configChange(options));
+    world.addConmgr(name, config, options.get('address'), options.get('inside'));
   },
   attach: ({ world }, { args: [name = '', conmgr = '', target] }) => {
     world.addApplication(name, conmgr, targetOf(target));
@@ -112,7 +116,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   detach: ({ world }, { args: [name = ''] }) => world.application(name).detach(),
   walsender: ({ world }, { args: [name = '', server = '', conmgr = ''] }) => {
-    world.server(server).connect(name, world.addressOf(conmgr), () => world.note(name, 'is ended'), true);
+    const ended = () => world.note(name, 'is ended');
+    world.server(server).connect(name, world.addressOf(conmgr), ended, { walsender: true });
+  },
+  // An application of the host of a conmgr that does not use it.
+  direct: ({ world }, { args: [name = '', server = '', conmgr = ''], options }) => {
+    const port = options.has('port') ? Number(options.get('port')) : undefined;
+    const ended = () => world.note(name, 'is ended');
+    world.server(server).connect(name, world.addressOf(conmgr), ended, { port });
   },
   advance: ({ world }, { args: [ms] }) => world.timeline.advance(durationMs(ms)),
   fault,

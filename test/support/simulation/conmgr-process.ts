@@ -36,7 +36,10 @@ export interface Attached {
 
 export class ConmgrProcess {
   readonly name: string;
+  /** As the servers see it. */
   readonly address: string;
+  /** Its own address, where that is translated on the way to the servers. */
+  readonly inside: string | undefined;
   readonly #world: World;
   readonly #config: ConmgrConfig;
   readonly #links = new Map<number, TcpEnd>();
@@ -47,10 +50,11 @@ export class ConmgrProcess {
   #boots = 0;
   #nextSession = 1;
 
-  constructor(world: World, name: string, address: string, config: ConmgrConfig) {
+  constructor(world: World, name: string, address: string, config: ConmgrConfig, inside?: string) {
     this.#world = world;
     this.name = name;
     this.address = address;
+    this.inside = inside;
     this.#config = config;
     this.#process = new SimProcess(world.timeline);
     this.#core = this.#newCore();
@@ -105,13 +109,22 @@ export class ConmgrProcess {
   }
 
   /** An application asks; false when nobody listens. */
-  ask(ask: Ask, attached: Attached): { bound(instance: number): void; close(): void } | undefined {
+  ask(
+    ask: Ask,
+    attached: Attached,
+  ):
+    | { readonly port: number; bound(instance: number, port: number, pid: number): void; close(): void }
+    | undefined {
     if (!this.alive) return undefined;
     const id = this.#nextSession++;
     this.#attached.set(id, attached);
     this.#act(() => this.#core.ask(id, ask, this.#world.now));
     return {
-      bound: (instance) => this.#act(() => this.#core.bound(id, instance, this.address, 40_000 + id)),
+      port: 40_000 + id,
+      bound: (instance, port, pid) => {
+        this.#act(() => this.#core.bound(id, instance, this.inside ?? this.address, port));
+        this.#act(() => this.#core.backend(id, pid));
+      },
       close: () => {
         this.#attached.delete(id);
         this.#act(() => this.#core.closed(id, this.#world.now));

@@ -10,8 +10,9 @@ import {
   newLoss,
 } from '../../../src/core/terminator/loss.js';
 import { stepLoss } from '../../../src/core/terminator/loss-table.js';
-import { planPass, sessionKey } from '../../../src/core/terminator/pass.js';
+import { planPass, type SqlSession, sessionKey } from '../../../src/core/terminator/pass.js';
 import { reasonAgainst, verdictOf } from '../../../src/core/terminator/verdict.js';
+import type { WatchedSessions } from '../../../src/core/terminator/watched.js';
 import { NEVER } from '../../../src/core/time.js';
 import type { SimPostgres } from './postgres.js';
 import type { SimLink, WatchdogSettings } from './watchdog-process.js';
@@ -36,10 +37,13 @@ interface Known {
   readonly label: string;
   readonly timeoutMs: number;
   readonly beats: number;
+  readonly watched: WatchedSessions;
 }
 
 interface Loss {
   readonly known: Known;
+  /** With terminate_scope = monitored: which sessions are the conmgr's own. */
+  readonly own: ((session: SqlSession) => boolean) | undefined;
   state: LossState;
 }
 
@@ -73,7 +77,7 @@ export class Losses {
     for (const loss of [...this.#losses]) {
       const due = lossWakeAt(loss.state);
       if (now < due) continue;
-      const otherLink = this.#surroundings.otherLink(loss.known.address);
+      const otherLink = loss.own === undefined && this.#surroundings.otherLink(loss.known.address);
       this.#step(loss, { type: 'woke', lateMs: now - due, paused: false, otherLink });
     }
   }
@@ -82,7 +86,8 @@ export class Losses {
   remember(link: SimLink, hello: HeartbeatMessageOf<'hello'>, beats: number): void {
     const { conmgrId, label } = hello;
     const { timeoutMs } = link.state.data;
-    this.#file.set(conmgrId, { conmgrId, address: link.address, label, timeoutMs, beats });
+    const { address, watched } = link;
+    this.#file.set(conmgrId, { conmgrId, address, label, timeoutMs, beats, watched });
   }
 
   /** The process ends: only the file is left. */
@@ -99,10 +104,24 @@ export class Losses {
   /** A new process: whoever was known has some time to come back. */
   recall(): void {
     for (const known of this.#file.values()) {
-      if (reasonAgainst({ welcomed: true, beats: known.beats, allowed: true, disputed: false }) !== undefined)
-        continue;
+      if (this.#against(known, false) !== undefined) continue;
       this.#add(known, 'timeout', Math.max(known.timeoutMs, this.#settings.graceMs), false);
     }
+  }
+
+  /** What the lost link of a conmgr had reported. */
+  priorWatched(conmgrId: string, address: string): WatchedSessions | undefined {
+    return [...this.#losses].find(({ known }) => known.conmgrId === conmgrId && known.address === address)
+      ?.known.watched;
+  }
+
+  get #monitored(): boolean {
+    return this.#settings.terminateScope === 'monitored';
+  }
+
+  #against({ beats, watched }: Known, disputed: boolean): string | undefined {
+    const untold = this.#monitored && !watched.told;
+    return reasonAgainst({ welcomed: true, beats, allowed: true, disputed, untold });
   }
 
   priorBeats(conmgrId: string, address: string): number {
@@ -114,7 +133,8 @@ export class Losses {
   linkUp(link: SimLink): void {
     for (const loss of [...this.#losses]) {
       if (loss.known.conmgrId === link.state.data.hello?.conmgrId) this.#step(loss, { type: 'back' });
-      if (loss.known.address === link.address) this.#step(loss, { type: 'addressBack' });
+      if (loss.known.address === link.address && loss.own === undefined)
+        this.#step(loss, { type: 'addressBack' });
     }
   }
 
@@ -127,12 +147,13 @@ export class Losses {
       this.#note(`nothing is ended for ${hello.label} (${departure})`);
       return;
     }
-    const against = reasonAgainst({ welcomed: true, beats, allowed: true, disputed: link.disputed });
+    const { address, watched } = link;
+    const known = { conmgrId: hello.conmgrId, address, label: hello.label, timeoutMs, beats, watched };
+    const against = this.#against(known, link.disputed);
     if (against !== undefined) {
       this.#note(`nothing is ended for ${hello.label}: ${against}`);
       return;
     }
-    const known = { conmgrId: hello.conmgrId, address: link.address, label: hello.label, timeoutMs, beats };
     this.#add(known, departure, verdict === 'afterGrace' ? this.#settings.graceMs : 0, logOnly);
   }
 
@@ -151,7 +172,8 @@ export class Losses {
       repeatForMs: REPEAT_FOR_MS,
     };
     if (graceMs > 0) this.#note(`sessions of ${known.label} are ended in ${graceMs} ms unless it is back`);
-    this.#losses.add({ known, state: newLoss(settings, this.#world.now) });
+    const own = this.#monitored ? known.watched.recogniser(known.address) : undefined;
+    this.#losses.add({ known, own, state: newLoss(settings, this.#world.now) });
   }
 
   #step(loss: Loss, event: LossEvent): void {
@@ -201,7 +223,8 @@ export class Losses {
   #pass(loss: Loss, { only }: Extract<LossEffect, { do: 'pass' }>): void {
     const sessions = this.#instance
       .activity(loss.known.address)
-      .filter((session) => only === undefined || only.has(sessionKey(session)));
+      .filter((session) => only === undefined || only.has(sessionKey(session)))
+      .filter((session) => loss.own === undefined || loss.own(session));
     const plan = planPass(sessions, { excludeReplication: true });
     for (const session of plan.end) this.#instance.end(session.application);
     this.#surroundings.later(PASS_MS, () =>

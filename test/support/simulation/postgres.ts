@@ -17,6 +17,8 @@ export type Notice = 'at once' | 'by check';
 export interface Backend {
   readonly name: string;
   readonly address: string;
+  /** Of the client, as the server sees it. */
+  readonly port: number;
   readonly pid: number;
   readonly walsender: boolean;
   /** Its commit waits for a synchronous standby. */
@@ -93,8 +95,15 @@ export class SimPostgres {
     for (const backend of [...this.backends.values()]) this.end(backend.name);
   }
 
-  connect(name: string, address: string, ended: () => void, walsender = false): Backend {
-    const backend = { name, address, pid: this.#nextPid++, walsender, waitsForStandby: false, ended };
+  /** A session begins. `port` of the client; left out: some port. */
+  connect(
+    name: string,
+    address: string,
+    ended: () => void,
+    { walsender = false, port }: { readonly walsender?: boolean; readonly port?: number | undefined } = {},
+  ): Backend {
+    const pid = this.#nextPid++;
+    const backend = { name, address, port: port ?? pid, pid, walsender, waitsForStandby: false, ended };
     this.backends.set(name, backend);
     return backend;
   }
@@ -138,6 +147,7 @@ export class SimPostgres {
         pid: backend.pid,
         backendStart: `start of ${backend.name}`,
         clientAddr: backend.address,
+        clientPort: backend.port,
         user: 'app',
         database: 'shop',
         application: backend.name,

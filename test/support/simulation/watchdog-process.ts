@@ -1,6 +1,6 @@
 /** A simulated watchdog: the machines of core/session and core/terminator with simulated IO. */
 import type { Buffer } from 'node:buffer';
-import type { TerminateOn } from '../../../src/core/config/types.js';
+import type { TerminateOn, TerminateScope } from '../../../src/core/config/types.js';
 import { attributesDiffer, type InstanceAttributes } from '../../../src/core/protocol/attributes.js';
 import {
   agreedFrameLimit,
@@ -27,6 +27,7 @@ import {
   type Telling,
 } from '../../../src/core/session/session.js';
 import { stepSession } from '../../../src/core/session/session-table.js';
+import { WatchedSessions } from '../../../src/core/terminator/watched.js';
 import { NEVER } from '../../../src/core/time.js';
 import { Losses } from './losses.js';
 import type { TcpEnd } from './network.js';
@@ -37,6 +38,7 @@ import type { World } from './world.js';
 export interface WatchdogSettings {
   readonly graceMs: number;
   readonly terminateOn: TerminateOn;
+  readonly terminateScope: TerminateScope;
   /** watchdog.check_attr_interval. */
   readonly checkMs: number;
   readonly maxLinks: number;
@@ -51,6 +53,7 @@ export interface SimLink {
   readonly end: TcpEnd;
   state: SessionState;
   disputed: boolean;
+  watched: WatchedSessions;
 }
 
 export class WatchdogProcess {
@@ -192,6 +195,7 @@ export class WatchdogProcess {
       end,
       state: newSession(this.#world.now),
       disputed: false,
+      watched: new WatchedSessions(),
     };
     const reader = new FrameReader();
     reader.setLimit(FRAME_LIMITS.beforeWelcome);
@@ -256,6 +260,9 @@ export class WatchdogProcess {
       case 'reportDoubt':
         this.#note(`was late by ${effect.lateMs} ms; ${this.#labelOf(link)} is given that time`);
         return;
+      case 'reportSessions':
+        link.watched.apply(effect.message);
+        return;
       case 'reportRetimed':
         return;
     }
@@ -286,6 +293,9 @@ export class WatchdogProcess {
       this.#losses.priorBeats(hello.conmgrId, link.address),
       ...admission.replaces.map((old) => old.state.data.beats),
     );
+    link.watched = new WatchedSessions(
+      admission.replaces.at(-1)?.watched ?? this.#losses.priorWatched(hello.conmgrId, link.address),
+    );
     for (const old of admission.replaces) this.#step(old, { type: 'replaced', text: 'by a new one' });
     this.#step(link, {
       type: 'admitted',
@@ -303,6 +313,7 @@ export class WatchdogProcess {
       telling: this.#telling,
       priorBeats,
     });
+    if (this.settings.terminateScope === 'monitored') this.#step(link, { type: 'want', wanted: true });
   }
 
   #departed(link: SimLink, departure: Departure): void {

@@ -21,6 +21,7 @@ export interface Note {
 export const DEFAULT_WATCHDOG: WatchdogSettings = {
   graceMs: 3000,
   terminateOn: 'any',
+  terminateScope: 'address',
   checkMs: 200,
   maxLinks: 100,
 };
@@ -106,9 +107,14 @@ export class World {
     process.start();
   }
 
-  addConmgr(name: string, config: ConmgrConfig, address = `10.0.1.${this.conmgrs.size + 1}`): ConmgrProcess {
+  addConmgr(
+    name: string,
+    config: ConmgrConfig,
+    address = `10.0.1.${this.conmgrs.size + 1}`,
+    inside?: string,
+  ): ConmgrProcess {
     this.#addresses.set(name, address);
-    const conmgr = new ConmgrProcess(this, name, address, config);
+    const conmgr = new ConmgrProcess(this, name, address, config, inside);
     this.conmgrs.set(name, conmgr);
     conmgr.start();
     return conmgr;

@@ -27,6 +27,7 @@ const NO_GATEWAY = new Gateway({
     introduced: () => {},
     routeFailed: () => {},
     bound: () => {},
+    backend: () => {},
     closed: () => {},
   },
 });
@@ -107,7 +108,7 @@ describe('messages to many applications', () => {
       silentAfterMs: () => 20_000,
       gateway: NO_GATEWAY,
       console: NO_CONSOLE,
-      events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
+      events: { asked: () => {}, bound: () => {}, backend: () => {}, closed: () => {}, report: () => {} },
     });
     const sockets = Array.from({ length: applications }, () => new SinkSocket());
     for (const socket of sockets) port.accept(socket as unknown as Socket, LISTENER);
@@ -160,6 +161,7 @@ describe('a stranger', () => {
             events: {
               asked: () => {},
               bound: () => {},
+              backend: () => {},
               closed: () => {},
               report: (_message, given) => resolve(given),
             },
@@ -183,7 +185,7 @@ describe('an application on another host', () => {
       silentAfterMs: () => silentAfterMs,
       gateway: NO_GATEWAY,
       console: NO_CONSOLE,
-      events: { asked: () => {}, bound: () => {}, closed: () => {}, report: () => {} },
+      events: { asked: () => {}, bound: () => {}, backend: () => {}, closed: () => {}, report: () => {} },
     });
     const socket = new SinkSocket(address);
     port.accept(socket as unknown as Socket, LISTENER);

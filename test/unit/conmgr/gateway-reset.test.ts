@@ -7,7 +7,14 @@ const nothing = (): void => {};
 
 it('servers are reset a few in a turn, in their order, and count as open until then', async () => {
   const gateway = new Gateway({
-    events: { forward: nothing, introduced: nothing, routeFailed: nothing, bound: nothing, closed: nothing },
+    events: {
+      forward: nothing,
+      introduced: nothing,
+      routeFailed: nothing,
+      bound: nothing,
+      backend: nothing,
+      closed: nothing,
+    },
     hasRoom: () => true,
     descriptorLimit: 100,
     connectTimeoutMs: () => 1000,

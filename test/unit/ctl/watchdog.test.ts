@@ -58,6 +58,7 @@ const STATUS: WatchdogStatus = {
       timeoutMs: 20_000,
       connectedAt: NOW - 60_000,
       lastPacketAgeMs: 300,
+      sessions: null,
       rttMs: 0.4,
       packetsReceived: 6,
       spared: '',
@@ -78,6 +79,7 @@ const STATUS: WatchdogStatus = {
   ],
   terminator: {
     on: 'any',
+    scope: 'address',
     paused: false,
     excludeReplication: true,
     ended: 12,

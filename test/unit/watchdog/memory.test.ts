@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Log, MessageSpec } from '../../../src/core/messages/message.js';
+import { WatchedSessions } from '../../../src/core/terminator/watched.js';
 import { EMPTY_MEMORY, type Memory, MemoryFile, recall } from '../../../src/watchdog/memory.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -29,6 +30,14 @@ describe('what is remembered over a restart of the watchdog', () => {
     const { path, file } = memoryFile(() => EMPTY_MEMORY);
     await file.close(KNOWN);
     assert.deepEqual(await recall(path, 'boot'), KNOWN);
+  });
+
+  it('so do the sessions that a conmgr has reported', async () => {
+    const { path, file } = memoryFile(() => EMPTY_MEMORY);
+    const watched = WatchedSessions.fromRecord([['10.0.0.1', [40_001, 7]]]);
+    await file.close({ paused: false, links: [{ ...LINK, watched }] });
+    const [link] = (await recall(path, 'boot')).links;
+    assert.deepEqual(link?.watched?.toRecord(), [['10.0.0.1', [40_001, 7]]]);
   });
 
   it('links are forgotten with a start of the machine: their sessions are gone', async () => {

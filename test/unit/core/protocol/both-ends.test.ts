@@ -27,6 +27,7 @@ function sample(name: HeartbeatMessageName): HeartbeatMessage {
   for (const [field, type] of HEARTBEAT_MESSAGES[name].body)
     message[field] = type === 'u64' ? 1n : type === 'id' ? '11'.repeat(16) : 1;
   for (const [field] of HEARTBEAT_MESSAGES[name].texts) message[field] = '';
+  if (name === 'sessions') message['list'] = Buffer.alloc(6, 1);
   if (name === 'hello') message['magic'] = 0x434d4842;
   if (name === 'retime' || name === 'welcome') Object.assign(message, { intervalMs: 1000, timeoutMs: 3000 });
   return message as unknown as HeartbeatMessage;
@@ -58,6 +59,8 @@ const PLACES: Readonly<Record<HeartbeatMessageName, readonly string[]>> = {
   goodbye: ['up', 'leaving'],
   goodbyeAck: ['up', 'leaving'],
   retime: ['up', 'leaving'],
+  sessions: ['up', 'leaving'],
+  wantSessions: ['up', 'leaving'],
 };
 
 describe('what one end sends the other end has a row for', () => {

@@ -121,6 +121,16 @@ const SAMPLES: readonly (readonly [HeartbeatMessage, Buffer])[] = [
     frameBytes(6, 1, u16(1), u32(10_000), text(3, 'upgrade')),
   ],
   [{ name: 'goodbyeAck' }, frameBytes(7, 1)],
+  [
+    {
+      name: 'sessions',
+      part: 1,
+      address: '00000000000000000000ffff0a000105',
+      list: Buffer.from('9c4100001092', 'hex'),
+    },
+    frameBytes(8, 0, u8(1), id('00000000000000000000ffff0a000105'), u16(4), u16(6), u16(40_001), u32(0x1092)),
+  ],
+  [{ name: 'wantSessions', wanted: 1 }, frameBytes(10, 0, u8(1))],
   [{ name: 'retime', intervalMs: 500, timeoutMs: 1500 }, frameBytes(9, 1, u32(500), u32(1500))],
 ];
 
@@ -199,7 +209,7 @@ describe('octets of the heartbeat messages', () => {
   });
 
   it('an unknown type without flag bit 0 is skipped, with it the link is given up', () => {
-    for (const type of [0, 8, 10, 200, 255]) {
+    for (const type of [0, 11, 200, 255]) {
       assert.equal(decodeHeartbeat({ type, flags: 0, payload: Buffer.alloc(3) }), undefined);
       assert.equal(decodeHeartbeat({ type, flags: 0xfe, payload: Buffer.alloc(0) }), undefined);
       assert.throws(

@@ -16,6 +16,7 @@ import {
   HEARTBEAT_MESSAGES,
   type HeartbeatMessage,
   type HeartbeatMessageName,
+  type MessageRow,
 } from '../../../../src/core/protocol/messages.js';
 
 const FIELDS: Readonly<Record<FieldType, fc.Arbitrary<unknown>>> = {
@@ -37,6 +38,8 @@ const anyMessage: fc.Arbitrary<HeartbeatMessage> = fc
       fields[field] = fc
         .string({ unit: 'grapheme', maxLength: 20 })
         .filter((t) => Buffer.byteLength(t) <= 100);
+    for (const [field] of (row as MessageRow).octets ?? [])
+      fields[field] = fc.uint8Array({ maxLength: 60 }).map((octets) => Buffer.from(octets));
     return fc.record(fields, { noNullPrototype: true }) as unknown as fc.Arbitrary<HeartbeatMessage>;
   });
 

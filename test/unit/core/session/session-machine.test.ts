@@ -81,6 +81,9 @@ const EVENTS: Readonly<Record<string, SessionEvent>> = {
   'GOODBYE protocol': received(goodbyeMessage('protocol')),
   RETIME: received({ name: 'retime', intervalMs: 500, timeoutMs: 900 }),
   'RETIME out of bounds': received({ name: 'retime', intervalMs: 1, timeoutMs: 900 }),
+  SESSIONS: received({ name: 'sessions', part: 0, address: '0'.repeat(32), list: Buffer.alloc(0) }),
+  WANT_SESSIONS: received({ name: 'wantSessions', wanted: 1 }),
+  want: { type: 'want', wanted: true },
   closed: { type: 'closed', text: 'reset' },
   violated: { type: 'violated', text: 'bad' },
   woke: woke(),
@@ -147,7 +150,12 @@ const GREETING: Readonly<Record<string, Outcome>> = {
   stop: REJECTED,
 };
 const WHILE_UP: Readonly<Record<string, Outcome>> = {
-  ...each(['HELLO', 'HELLO with a wrong magic', 'WELCOME', 'RETIME out of bounds'], PROTOCOL),
+  ...each(
+    ['HELLO', 'HELLO with a wrong magic', 'WELCOME', 'WANT_SESSIONS', 'RETIME out of bounds'],
+    PROTOCOL,
+  ),
+  SESSIONS: ['up', 'reportSessions'],
+  want: ['up', 'send wantSessions'],
   'GOODBYE stop': ['ended', 'send goodbyeAck', 'end', 'gone: stop'],
   'GOODBYE restart': ['ended', 'send goodbyeAck', 'end', 'gone: restart'],
   'GOODBYE hostShutdown': ['ended', 'send goodbyeAck', 'end', 'gone: hostShutdown'],

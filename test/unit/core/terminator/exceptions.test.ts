@@ -11,7 +11,7 @@ const RIGHTS = {
   override: false,
 };
 const FACTS: ExceptionFacts = {
-  config: { terminateOn: 'any', excludeReplication: false },
+  config: { terminateOn: 'any', terminateScope: 'address', excludeReplication: false },
   paused: false,
   connected: true,
   rights: RIGHTS,
@@ -31,14 +31,18 @@ describe('what the terminator leaves alone', () => {
 
   it('is everything while it is paused, switched off, or without a connection', () => {
     assert.deepEqual(kinds({ paused: true, connected: false }), ['paused', 'unconnected', 'syncRep']);
-    assert.deepEqual(kinds({ config: { terminateOn: 'never', excludeReplication: false } }), [
-      'off',
+    assert.deepEqual(kinds({ config: { ...FACTS.config, terminateOn: 'never' } }), ['off', 'syncRep']);
+  });
+
+  it('are sessions that nobody has reported, where only reported ones are ended', () => {
+    assert.deepEqual(kinds({ config: { ...FACTS.config, terminateScope: 'monitored' } }), [
+      'unreported',
       'syncRep',
     ]);
   });
 
   it('are replication connections and orderly stops as configured', () => {
-    assert.deepEqual(kinds({ config: { terminateOn: 'lost', excludeReplication: true } }), [
+    assert.deepEqual(kinds({ config: { ...FACTS.config, terminateOn: 'lost', excludeReplication: true } }), [
       'stops',
       'replication',
       'syncRep',

@@ -31,6 +31,7 @@ function session(pid: number, fields: Partial<SqlSession> = {}): SqlSession {
     pid,
     backendStart: '2026-11-21 09:30:00+00',
     clientAddr: '10.0.0.1',
+    clientPort: 40_000,
     user: 'app',
     database: 'shop',
     application: 'psql',

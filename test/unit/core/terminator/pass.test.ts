@@ -15,6 +15,7 @@ function session(pid: number, fields: Partial<SqlSession> = {}): SqlSession {
     pid,
     backendStart: '2026-11-21 09:30:00.123456+00',
     clientAddr: '10.0.0.1',
+    clientPort: 40_000,
     user: 'app',
     database: 'shop',
     application: 'psql',

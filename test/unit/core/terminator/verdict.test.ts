@@ -28,7 +28,7 @@ describe('what the end of a link means', () => {
 });
 
 describe('which link may cause an end', () => {
-  const GOOD = { welcomed: true, beats: 3, allowed: true, disputed: false };
+  const GOOD = { welcomed: true, beats: 3, allowed: true, disputed: false, untold: false };
 
   it('one that was welcomed, had three BEATs, is allowed, and has no double', () => {
     assert.equal(reasonAgainst(GOOD), undefined);
@@ -39,6 +39,10 @@ describe('which link may cause an end', () => {
     [{ beats: 2 }, 'it had sent only 2 heartbeats'],
     [{ allowed: false }, 'its address is not in watchdog.allowed_clients'],
     [{ disputed: true }, 'another conmgr with the same identity tried to connect from a different address'],
+    [
+      { untold: true },
+      'it has not told which sessions it watches, and watchdog.terminate_scope is "monitored"',
+    ],
   ] as const) {
     it(`not one of which holds: ${against}`, () => {
       assert.equal(reasonAgainst({ ...GOOD, ...lack }), against);
