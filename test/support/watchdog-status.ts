@@ -46,6 +46,7 @@ export function watchdogStatus(
         lastPacketAgeMs: 700,
         rttMs: 0.4,
         packetsReceived: 6,
+        sessions: null,
         spared: '',
         ...link,
       },
@@ -53,6 +54,7 @@ export function watchdogStatus(
     losses: [],
     terminator: {
       on: 'any',
+      scope: 'address',
       paused: false,
       excludeReplication: true,
       ended: 5,
