@@ -78,9 +78,14 @@ describe('the helper, asked by conmgr', () => {
       ask({ do: 'route', listener: 22, targets: [lost] })['error'],
       'not allowed: listener 22, 192.0.2.10:27500',
     );
+    kernel.cameBy.set(kernel.connect({ to: '192.0.2.10', port: 27500 }), 27999);
+    assert.equal(
+      ask({ do: 'evict', listener: 27999, target: lost })['error'],
+      'not allowed: listener 27999, 192.0.2.10:27500',
+    );
     clock.advance(100);
-    assert.equal(kernel.left.length, 1);
-    assert.deepEqual(log.codes, ['CM5005', 'CM5005', 'CM5005']);
+    assert.equal(kernel.left.length, 2);
+    assert.deepEqual(log.codes, ['CM5005', 'CM5005', 'CM5005', 'CM5005']);
   });
 
   it('sweeps attempts to connect every 20 ms until it is told to stop, and says how many there were', () => {
