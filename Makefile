@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo bpf build check test test-unit test-integration test-system test-kernel test-drivers bench man install deb rpm check-packages clean help toolchain
+.PHONY: demo bpf build check test test-unit test-integration test-system test-kernel test-drivers test-page bench man install deb rpm check-packages clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now, or what stock drivers are told (test-drivers); the
@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
 # SUITE=bookworm|trixie: the system tests run on that release of Debian only. PACKAGES=DIRECTORY: they take the packages
 # there instead of making them.
-export ONLY KEEP SUITE PACKAGES UPDATE
+export ONLY KEEP SUITE PACKAGES UPDATE PICTURES
 
 # What the environment has under these names is seldom meant for this.
 PREFIX = /usr
@@ -48,6 +48,9 @@ test-kernel: $(INSTALLED) dist/bpf/redirect.bpf.o ## conmgr-helper in namespaces
 
 test-drivers: $(INSTALLED) dist/bpf/redirect.bpf.o ## every stock driver by every way; needs root, Debian and clang; ONLY=words; DRIVER=names; UPDATE=1
 	@$(RUN) drivers
+
+test-page: $(INSTALLED) ## the pages and metrics of status_port in Chromium and promtool; PICTURES=DIRECTORY gets pictures
+	@$(RUN) page
 
 demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KEEP=1 stays up
 	@$(RUN) demo

@@ -6,6 +6,7 @@
  *     main.ts system
  *     main.ts kernel
  *     main.ts drivers
+ *     main.ts page
  *     main.ts demo
  *     main.ts bench
  *
@@ -14,8 +15,9 @@
  * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
  * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them;
  * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told is recorded), BENCH_ROUNDS (of the
- * benchmarks of stock drivers' ways).
+ * benchmarks of stock drivers' ways), PICTURES (an absolute directory that gets pictures of the pages).
  */
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -43,6 +45,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   system: ['system'],
   kernel: ['kernel'],
   drivers: ['drivers'],
+  page: ['page'],
 };
 
 /** The PostgreSQL that the demo and the benchmarks run on. */
@@ -60,12 +63,14 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runKernel();
     case 'drivers':
       return runDrivers();
+    case 'page':
+      return runPage();
     case 'demo':
       return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
     case 'bench':
       return runBench();
     default:
-      throw new Refusal(`main.ts runs tests, system, kernel, drivers, demo or bench, not "${kind}"`);
+      throw new Refusal(`main.ts runs tests, system, kernel, drivers, page, demo or bench, not "${kind}"`);
   }
 }
 
@@ -128,6 +133,20 @@ async function runDrivers(): Promise<number> {
       };
     },
   });
+}
+
+/** The tests that look at the pages of status_port with a real browser, and at its metrics with Prometheus' own tool. */
+async function runPage(): Promise<number> {
+  const files = testFiles('page');
+  for (const [program, name] of [
+    ['chromium', 'chromium'],
+    ['promtool', 'prometheus'],
+  ]) {
+    if (spawnSync(program!, ['--version'], { stdio: 'ignore' }).status !== 0) {
+      throw new Refusal(`make test-page needs the program ${program}: apt-get install ${name}`);
+    }
+  }
+  return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]], {});
 }
 
 /** The benchmarks; those of the ways of stock drivers, if root runs them, in namespaces of their own. */

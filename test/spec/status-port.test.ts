@@ -93,8 +93,8 @@ describe('status_port', () => {
     assert.equal(metrics.status, 200);
     assert.equal(metrics.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
     const parsed = parseExposition(metrics.body);
-    assert.equal(sampleOf(parsed, 'conmgr_link_up', { instance: '0' }), 1);
-    assert.equal(sampleOf(parsed, 'conmgr_instance_role', { instance: '1', role: 'standby' }), 1);
+    assert.equal(sampleOf(parsed, 'conmgr_link_up', { backend: '0' }), 1);
+    assert.equal(sampleOf(parsed, 'conmgr_instance_role', { backend: '1', role: 'standby' }), 1);
     assert.equal(sampleOf(parsed, 'conmgr_events_total', { event: 'link_up' }), 2);
     const page = await get(port, '/');
     assert.match(page.body, /The primary is 127\.0\.0\.1/);
@@ -116,12 +116,12 @@ describe('status_port', () => {
     const metrics = await eventually(
       async () => {
         const found = parseExposition((await get(port, '/metrics')).body);
-        return sampleOf(found, 'conmgr_link_up', { instance: '0' }) === 0 && found;
+        return sampleOf(found, 'conmgr_link_up', { backend: '0' }) === 0 && found;
       },
       { what: 'the link is told to be down' },
     );
     assert.equal(metrics.has('conmgr_link_last_packet_age_seconds'), true);
-    assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', { instance: '0' }), undefined);
+    assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', { backend: '0' }), undefined);
     assert.ok((sampleOf(metrics, 'conmgr_problems_total', { level: 'WARNING' }) ?? 0) > 0);
     assert.match((await get(port, '/')).body, /class="wire bad"/);
   });

@@ -17,8 +17,11 @@ type Row = MetricRow<ConmgrSource>;
 const ROLES = ['primary', 'standby', 'unknown'] as const;
 const MODES = ['aware', 'gateway'] as const;
 
-/** What every metric of an instance is labelled with. */
-const INSTANCE = ['instance', 'host', 'port'] as const;
+/**
+ * What every metric of an instance is labelled with; `backend` is the N of backend_hostN. A label `instance` would be
+ * renamed by Prometheus, whose own of that name is the process that was asked.
+ */
+const INSTANCE = ['backend', 'host', 'port'] as const;
 
 const labelsOf = ({ number, host, port }: InstanceStatus): readonly string[] => [
   String(number),

@@ -40,7 +40,7 @@ function summaryOf(report: StatusReport): { text: string; tone: Tone } {
   if (report.state === 'stopping') return { text: 'Stopping', tone: 'warning' };
   if (primary === undefined) return { text: 'There is no primary', tone: 'bad' };
   const troubled = report.instances.filter((one) => toneOf(one) !== 'good').length;
-  const rest = troubled === 0 ? '' : `; ${count(troubled, 'instance')} not as it should be`;
+  const rest = troubled === 0 ? '' : `; trouble with ${count(troubled, 'instance')}`;
   return {
     text: `The primary is ${primary.host}:${primary.port}${rest}`,
     tone: troubled === 0 ? 'good' : 'warning',

@@ -42,9 +42,10 @@ a { color: var(--link); }
 .wire span { display: block; }
 dl { margin: 0; }
 dl div { display: flex; gap: .75rem; }
-dt { flex: 0 0 6.5rem; color: var(--faint); }
+dt { flex: 0 0 8rem; color: var(--faint); }
 dd { margin: 0; min-width: 0; }
 section > dl, .problems { padding: .75rem; }
+section > h3 { margin: .75rem 0 .25rem; }
 .problems { margin-top: .5rem; }
 .events li { padding: .6rem .75rem; border-top: 1px solid var(--line); }
 .events li:first-child { border-top: 0; }
@@ -65,7 +66,7 @@ footer { margin-top: 2rem; }
   tr { padding: .5rem 0; border-top: 1px solid var(--line); }
   tr:first-child { border-top: 0; }
   td { display: flex; gap: .75rem; border: 0; padding: 0 .75rem; }
-  td::before { content: attr(data-title); flex: 0 0 6.5rem; color: var(--faint); }
+  td::before { content: attr(data-title); flex: 0 0 8rem; color: var(--faint); }
 }
 @media (min-width: 44rem) {
   .topology { display: grid; grid-template-columns: minmax(14rem, 1fr) 3fr; align-items: center; }

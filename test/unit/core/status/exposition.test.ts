@@ -64,7 +64,7 @@ for (const [program, table] of [
         );
         assert.doesNotMatch(name, /_(ms|millis\w*|kb|mb|minutes|percent)(_|$)/, 'base units');
         assert.match(help, /\.$/);
-        for (const label of labels) assert.match(label, /^[a-z][a-z_]*$/);
+        for (const label of labels) assert.match(label, /^(?!instance$|job$)[a-z][a-z_]*$/);
       });
     }
 
@@ -85,20 +85,20 @@ describe('the metrics of conmgr tell the same as its status', () => {
         ],
       }),
     );
-    const first = { instance: '0', host: 'db1', port: '5432' };
+    const first = { backend: '0', host: 'db1', port: '5432' };
     assert.equal(sampleOf(metrics, 'conmgr_primary_available'), 1);
     assert.equal(sampleOf(metrics, 'conmgr_instance_primary', first), 1);
-    assert.equal(sampleOf(metrics, 'conmgr_instance_primary', { instance: '1' }), 0);
+    assert.equal(sampleOf(metrics, 'conmgr_instance_primary', { backend: '1' }), 0);
     assert.equal(sampleOf(metrics, 'conmgr_instance_state', { ...first, state: 'up' }), 1);
     assert.equal(sampleOf(metrics, 'conmgr_instance_state', { ...first, state: 'down' }), 0);
-    assert.equal(sampleOf(metrics, 'conmgr_instance_role', { instance: '1', role: 'standby' }), 1);
+    assert.equal(sampleOf(metrics, 'conmgr_instance_role', { backend: '1', role: 'standby' }), 1);
     assert.equal(sampleOf(metrics, 'conmgr_instance_sessions', first), 3);
-    assert.equal(sampleOf(metrics, 'conmgr_instance_lag_bytes', { instance: '1' }), 16_384);
-    assert.equal(sampleOf(metrics, 'conmgr_instance_lag_bytes', { instance: '0' }), undefined);
+    assert.equal(sampleOf(metrics, 'conmgr_instance_lag_bytes', { backend: '1' }), 16_384);
+    assert.equal(sampleOf(metrics, 'conmgr_instance_lag_bytes', { backend: '0' }), undefined);
     assert.equal(sampleOf(metrics, 'conmgr_link_up', first), 1);
-    assert.equal(sampleOf(metrics, 'conmgr_link_up', { instance: '2' }), 0);
+    assert.equal(sampleOf(metrics, 'conmgr_link_up', { backend: '2' }), 0);
     assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', first), 0.4);
-    assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', { instance: '2' }), undefined);
+    assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', { backend: '2' }), undefined);
     assert.equal(sampleOf(metrics, 'conmgr_link_round_trip_seconds', first), 0.00041);
   });
 

@@ -35,7 +35,7 @@ describe('the page of conmgr', () => {
     const text = textOf(
       conmgrPage(statusOf({ instances: [instanceStatus(), unreachedStatus({ number: 1 })] }), []),
     );
-    assert.match(text, /The primary is db1:5432; 1 instance not as it should be/);
+    assert.match(text, /The primary is db1:5432; trouble with 1 instance/);
   });
 
   it('lists 100 sessions and counts the others', () => {
