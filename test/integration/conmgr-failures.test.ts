@@ -173,6 +173,30 @@ describe('a change of a running instance', () => {
     assert.equal((await app.next('down')).reason, 'conflict with a newer primary');
   });
 
+  it('an old primary that comes back on its old timeline is never offered, and nobody on the new one is told', async () => {
+    const set = await startSet();
+    await set.pair.primary.kill9();
+    await set.pair.standby.promote();
+    await set.conmgr.until('the new one is primary', ({ primary }) => primary === 1);
+    const client = await set.client({ target_session_attrs: 'read-write' });
+    const app = await set.conmgr.bound({ target: 'primary' });
+    const mark = set.conmgr.mark;
+    await set.pair.primary.start();
+    const { primary } = await set.conmgr.until(
+      'there is a conflict',
+      ({ instances }) => instances[0]?.conflict === true,
+    );
+    assert.equal(primary, 1);
+    await set.conmgr.logged(
+      /WARNING: +two primaries: instance 0 .* on timeline 1 beside instance 1 .* on timeline 2/,
+      mark,
+    );
+    for (const target of ['primary', 'read-write', 'any'] as const)
+      assert.deepEqual(await set.conmgr.ask({ target }).offered(), [1]);
+    assert.equal(await serverOf(client), 'standby');
+    assert.ok(!kindsOf(app).includes('down'));
+  });
+
   it('a waiting request is answered by the promotion it waits for', async () => {
     const set = await startSet({ conmgr: { resolve_wait: '30s' } });
     await set.pair.primary.kill9();

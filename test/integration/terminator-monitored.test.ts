@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';
 import pg from 'pg';
-import type { CmClient } from '../../src/client/client.js';
+import { CmClient } from '../../src/client/client.js';
 import { encodeSessions } from '../../src/core/protocol/session-list.js';
-import type { ConmgrProcess } from '../support/conmgr-process.js';
+import { ConmgrProcess } from '../support/conmgr-process.js';
 import { eventually } from '../support/eventually.js';
 import type { HeartbeatPeer } from '../support/heartbeat-peer.js';
 import { LiveSet } from '../support/live-set.js';
 import { type Server, startPrimary } from '../support/postgres.js';
+import { Relay } from '../support/relay.js';
 import { type AddressedSession, isThere, sessionFrom } from '../support/sql-client.js';
 import { TestWatchdog } from '../support/watchdog.js';
 
@@ -257,5 +258,62 @@ describe('with terminate_scope = monitored', () => {
     await lose(peer);
     assert.equal(await own.ended, ADMIN_SHUTDOWN);
     await isKept(other);
+  });
+});
+
+describe('with terminate_scope = monitored, behind address translation', () => {
+  const OUTSIDE = '127.0.3.200';
+
+  it('two real conmgrs of one address each lose their own sessions, aware and forwarded', async () => {
+    const server = await startPrimary();
+    const ends: (() => Promise<unknown> | unknown)[] = [() => server.end()];
+    try {
+      const watchdog = await TestWatchdog.start(server, { settings: MONITORED });
+      ends.push(() => watchdog.stop('SIGKILL'));
+      // What stands between gives every connection another address and port.
+      const behind = (port: number): Promise<Relay> =>
+        Relay.start({ host: server.host, port }, { localAddress: OUTSIDE });
+      const [sql, heartbeats] = [await behind(server.port), await behind(watchdog.port)];
+      ends.push(
+        () => sql.close(),
+        () => heartbeats.close(),
+      );
+      const scene = async () => {
+        const conmgr = await ConmgrProcess.start({
+          instances: [{ hostaddr: '127.0.0.1', backendPort: sql.port, watchdogPort: heartbeats.port }],
+          settings: { heartbeat_timeout: '1s', gateway_target_session_attrs: 'primary' },
+        });
+        ends.push(() => conmgr.stop('SIGKILL'));
+        await conmgr.linked();
+        const config = { host: '127.0.0.1', port: conmgr.port, user: 'postgres', database: 'postgres' };
+        const clients = [new CmClient(config), new pg.Client(config)];
+        const pids: number[] = [];
+        for (const client of clients) {
+          client.on('error', () => {});
+          // Not awaited: one of them is forwarded by a process that stands still.
+          ends.push(() => void client.end().catch(() => {}));
+          await client.connect();
+          const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+          pids.push(rows[0]!.pid);
+        }
+        return { conmgr, clients, pids };
+      };
+      const [first, second] = [await scene(), await scene()];
+      await eventually(
+        async () => {
+          const { links } = await watchdog.status();
+          return links.length === 2 && links.every((link) => link.sessions === 2 && link.packetsReceived > 8);
+        },
+        { what: 'both have reported' },
+      );
+      first.conmgr.running.kill('SIGSTOP');
+      for (const pid of first.pids)
+        await eventually(async () => !(await isThere(server, pid)), { what: `${pid} is ended` });
+      await watchdog.line(new RegExp(`ended 2 sessions of ${OUTSIDE.replaceAll('.', '\\.')}`));
+      for (const client of second.clients)
+        assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }]);
+    } finally {
+      for (const end of ends.reverse()) await end();
+    }
   });
 });

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import { type GatewayScene, gatewayScene } from '../support/gateway-scene.js';
 import { type RawDriver, SSL_REQUEST, startup } from '../support/raw-driver.js';
 import { greeting, type ServerEnd } from '../support/scripted-sql-server.js';
-import { PRIMARY, STANDBY } from '../support/scripted-watchdog.js';
+import { PRIMARY, type ScriptedLink, STANDBY } from '../support/scripted-watchdog.js';
 
 const EPS_MS = 500;
 const MB = 1024 * 1024;
@@ -133,6 +133,38 @@ describe('bytes of a forwarded connection', () => {
   });
 });
 
+describe('a forwarded connection whose server is only no longer watched', () => {
+  for (const [what, act] of [
+    ['its watchdog is killed', (link: ScriptedLink) => link.reset()],
+    ['its watchdog restarts', (link: ScriptedLink) => link.goodbye('restart', 5000)],
+    ['its watchdog is stopped', (link: ScriptedLink) => link.goodbye('stop')],
+  ] as const) {
+    it(`${what}: it goes on, also beyond heartbeat_timeout, and new ones are served, as the server answers`, async () => {
+      const scene = await start(['serves'], { heartbeat_timeout: '500ms' });
+      const watchdog = scene.set.watchdog(0);
+      const [driver] = await served(scene);
+      await watchdog.refuse();
+      act(watchdog.link);
+      const { stale } = await scene.set.conmgr.untilInstance(0, 'is stale', (one) => one.stale);
+      assert.ok(stale);
+      const begunMs = performance.now();
+      await eventually(() => performance.now() - begunMs > 800, { what: 'the time-out passes' });
+      assert.equal(driver.closedBy, undefined);
+      await scene.drive(startup()).until(greeting(scene.servers[0]!.key).length);
+    });
+  }
+
+  it('is reset when its server does not answer either', async () => {
+    const scene = await start(['serves'], { heartbeat_timeout: '500ms' });
+    const [driver] = await served(scene);
+    scene.servers[0]!.behaviour = 'silent';
+    await scene.set.watchdog(0).refuse();
+    scene.set.watchdog(0).link.reset();
+    assert.equal(await driver.closed(), 'reset');
+    await scene.set.conmgr.logged(/instance 0 .* is lost/);
+  });
+});
+
 describe('a loss of the server of a forwarded connection', () => {
   it('resets both ends within 100 ms, and those of no other server', async () => {
     const scene = await start(['serves', 'serves'], { gateway_target_session_attrs: 'any' });
@@ -214,6 +246,71 @@ describe('a loss of the server of a forwarded connection', () => {
     scene.set.watchdog(0).tell(PRIMARY);
     await scene.set.conmgr.untilInstance(0, 'is the primary', ({ role }) => role === 'primary');
     assert.equal(driver.closedBy, undefined);
+  });
+
+  it('evict_on_role_change = all also resets who came for a standby that is promoted', async () => {
+    const scene = await start(['serves', 'serves'], {
+      gateway_target_session_attrs: 'standby',
+      evict_on_role_change: 'all',
+    });
+    const driver = scene.drive(startup());
+    await driver.until(1);
+    scene.set.watchdog(0).tell(STANDBY);
+    scene.set.watchdog(1).tell({ ...PRIMARY, timeline: 2 });
+    assert.equal(await driver.closed(), 'reset');
+    await scene.set.conmgr.logged(/ended 1 sessions of instance 1 .* whose role no longer fits/);
+  });
+
+  it('of two primaries the newer serves at once; who is on the older is reset after heartbeat_timeout', async () => {
+    const scene = await start(['serves', 'serves'], { heartbeat_timeout: '1s' });
+    const [older] = await served(scene);
+    scene.set.watchdog(1).tell({ ...PRIMARY, timeline: 2 });
+    const begunMs = performance.now();
+    await scene.set.conmgr.until('the newer is primary', ({ primary }) => primary === 1);
+    const newer = scene.drive(startup());
+    await newer.until(1);
+    assert.equal(await older.closed(), 'reset');
+    const keptMs = performance.now() - begunMs;
+    assert.ok(keptMs >= 950 && keptMs <= 1000 + EPS_MS, `reset after ${keptMs} ms`);
+    await scene.set.conmgr.logged(
+      /WARNING: +ended 1 sessions of instance 0 .* in conflict with another primary: instance 1/,
+    );
+    assert.equal(newer.closedBy, undefined);
+    assert.equal(scene.servers[1]!.ends.length, 1);
+  });
+
+  it('an operator settles a conflict: who is on the older is reset at once', async () => {
+    const scene = await start(['serves', 'serves'], { heartbeat_timeout: '30s' });
+    const [older] = await served(scene);
+    scene.set.watchdog(1).tell({ ...PRIMARY, timeline: 2 });
+    await scene.set.conmgr.until('there is a conflict', ({ instances }) => instances[0]?.conflict === true);
+    assert.equal(older.closedBy, undefined);
+    await scene.set.conmgr.control({ command: 'resolveConflict', instance: 0 });
+    assert.equal(await older.closed(), 'reset');
+  });
+
+  it('an old primary that comes back on its old timeline serves nobody, and disturbs nobody', async () => {
+    const scene = await start(['serves', 'serves']);
+    scene.set.watchdog(0).tell({ state: 'down', bits: 0 });
+    scene.set.watchdog(1).tell({ ...PRIMARY, timeline: 2 });
+    await scene.set.conmgr.until('the other is primary', ({ primary }) => primary === 1);
+    const before = scene.drive(startup());
+    await before.until(1);
+    scene.set.watchdog(0).tell({ ...PRIMARY, timeline: 1 });
+    await scene.set.conmgr.until('there is a conflict', ({ instances }) => instances[0]?.conflict === true);
+    const after = scene.drive(startup());
+    await after.until(1);
+    assert.deepEqual([before.closedBy, after.closedBy], [undefined, undefined]);
+    assert.deepEqual([scene.servers[0]!.ends.length, scene.servers[1]!.ends.length], [0, 2]);
+  });
+
+  it('an instance of another cluster serves nobody, whatever its role', async () => {
+    const scene = await start(['serves', 'serves'], { gateway_target_session_attrs: 'standby' });
+    scene.set.watchdog(1).tell({ systemIdentifier: 4711n });
+    await scene.set.conmgr.until('it is foreign', ({ instances }) => instances[1]?.foreign === true);
+    assert.equal((await scene.drive(startup()).refusal()).get('C'), '57P03');
+    assert.equal(scene.servers[1]!.ends.length, 0);
+    await scene.set.conmgr.logged(/ERROR: +instance 1 .* belongs to another cluster/);
   });
 
   it('a fast stop of conmgr ends all of them', async () => {
