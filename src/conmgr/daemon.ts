@@ -5,6 +5,7 @@
  * loop, so that what lies unread in the sockets is read before anybody is declared dead.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { connectionsLeft } from '../core/config/descriptors.js';
 import { formatProblem } from '../core/config/problem.js';
 import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js';
@@ -20,8 +21,11 @@ import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
 import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
+import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
+import { SecretFileError } from '../io/secret-file.js';
 import type { StatusPort } from '../io/status-port.js';
 import { AppListeners } from './app-listeners.js';
 import { AppPort } from './app-port.js';
@@ -47,6 +51,7 @@ export interface DaemonOptions {
   readonly directory: string;
   readonly config: ConmgrConfig;
   readonly identity: LinkIdentity;
+  readonly security: LinkSecurity;
   readonly clock: Clock;
   readonly log: Logger;
   readonly notifier: Notifier;
@@ -77,6 +82,8 @@ export class Daemon {
   #ownDescriptors = 0;
   /** Of the core, as the kernel was made last. */
   #kernelRevision = -1;
+  /** Of links that are made from now on. */
+  #security: LinkSecurity;
   #timer: TimerHandle | undefined;
   #timerAt = NEVER;
   #reportDue = false;
@@ -90,11 +97,15 @@ export class Daemon {
     this.#options = options;
     this.#startedAt = options.clock.wallMs();
     this.#core = new ConmgrCore(options.config, { identity: options.identity, random: Math.random });
-    this.#links = new Links({
-      link: (instance, event) => this.#run(this.#core.link(instance, event, this.#now())),
-      probed: (instance, answered, text) =>
-        this.#run(this.#core.probed(instance, answered, text, this.#now())),
-    });
+    this.#security = options.security;
+    this.#links = new Links(
+      {
+        link: (instance, event) => this.#run(this.#core.link(instance, event, this.#now())),
+        probed: (instance, answered, text) =>
+          this.#run(this.#core.probed(instance, answered, text, this.#now())),
+      },
+      options.security,
+    );
     this.#gateway = new Gateway({
       descriptorLimit: options.descriptorLimit,
       hasRoom: () => this.#port.hasRoom(),
@@ -268,7 +279,7 @@ export class Daemon {
       this.#changed();
       return { changed: [], needsRestart: [], problems };
     }
-    const next = report;
+    const { config: next, security } = report;
     const before = this.#core.config;
     const diff = diffConmgrConfig(before, next);
     for (const name of diff.needsRestart) log.write(CONFIG_MESSAGES.restartNeeded, { name });
@@ -292,8 +303,12 @@ export class Daemon {
     if (shortage !== undefined)
       log.write({ ...PROCESS_MESSAGES.descriptorsTooFew, level: 'WARNING' }, shortage);
     if (forgetCluster) this.#run(this.#core.forgetCluster(this.#now()));
+    const isSecretNew = !isDeepStrictEqual(security, this.#security);
+    this.#security = security;
+    this.#links.protect(security);
     const changed = [
       ...diff.reloadable,
+      ...(isSecretNew ? ['the secret of links made from now on'] : []),
       ...diff.instancesAdded.map((number) => `instance ${number} added`),
       ...diff.instancesRemoved.map((number) => `instance ${number} removed`),
       ...diff.instancesChanged.map((number) => `instance ${number} changed`),
@@ -306,7 +321,7 @@ export class Daemon {
   }
 
   /** The new configuration, or the lines that say why there is none. */
-  async #readAgain(directory: string): Promise<ConmgrConfig | string[]> {
+  async #readAgain(directory: string): Promise<{ config: ConmgrConfig; security: LinkSecurity } | string[]> {
     const { log } = this.#options;
     let text: string;
     try {
@@ -317,7 +332,15 @@ export class Daemon {
     for (const file of await writableByAll(directory)) log.write(CONMGR_MESSAGES.writableByAll, { file });
     const { config, problems, remarks } = resolveConmgrConfig(text, CONFIG_FILE);
     for (const { spec, params } of [...problems, ...remarks]) log.write(spec, params);
-    return config ?? problems.map(formatProblem);
+    if (config === undefined) return problems.map(formatProblem);
+    try {
+      return { config, security: await readLinkSecurity(config, directory) };
+    } catch (error) {
+      if (!(error instanceof SecretFileError)) throw error;
+      const reason = error.message;
+      log.write({ ...CONFIG_MESSAGES.secretUnusable, level: 'ERROR' }, { name: SECRET_NAME, reason });
+      return [`${SECRET_NAME}: ${reason}`];
+    }
   }
 
   // Effects

@@ -3,6 +3,7 @@ import type { InstanceConfig } from '../core/config/types.js';
 import type { LinkEvent } from '../core/link/link.js';
 import { agreedFrameLimit } from '../core/protocol/codec.js';
 import type { HeartbeatMessage } from '../core/protocol/messages.js';
+import type { LinkSecurity } from '../io/link-security.js';
 import { probePostmaster } from '../io/pg-probe.js';
 import { resolveHost } from '../io/resolver.js';
 import { connectFramed, type FramedSocket } from '../io/tcp-frames.js';
@@ -23,8 +24,16 @@ export class Links {
   /** One look-up per name at a time: a slow resolver must not fill the thread pool that all names share. */
   readonly #lookUps = new Map<string, Promise<readonly string[]>>();
 
-  constructor(reports: LinkReports) {
+  #security: LinkSecurity;
+
+  constructor(reports: LinkReports, security: LinkSecurity) {
     this.#reports = reports;
+    this.#security = security;
+  }
+
+  /** Links that are made from now on are protected in this way. */
+  protect(security: LinkSecurity): void {
+    this.#security = security;
   }
 
   resolve({ number, host, hostaddr }: InstanceConfig): void {
@@ -56,7 +65,7 @@ export class Links {
       if (this.#sockets.get(number) === socket) this.#reports.link(number, event);
     };
     const socket: FramedSocket = connectFramed(
-      { address, port: watchdogPort },
+      { address, port: watchdogPort, security: this.#security },
       {
         connected: () => report({ type: 'connected' }),
         message: (message) => {

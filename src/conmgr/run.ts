@@ -17,7 +17,10 @@ import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directo
 import { lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
 import { openDescriptors } from '../io/limits.js';
+import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
+import { SecretFileError } from '../io/secret-file.js';
 import { type RunningService, runService, type ServiceProcess } from '../io/service-process.js';
 import { StatusPort } from '../io/status-port.js';
 import { intentOfManager, type StopReason, stopsAsMeant } from '../io/stop-reason.js';
@@ -66,6 +69,7 @@ async function start(directory: string, software: Software, service: ServiceProc
   log.reportMissingNative();
   for (const file of await writableByAll(real)) log.write(CONMGR_MESSAGES.writableByAll, { file });
   const limit = preflight(real, config, log);
+  const security = await protect(config, real);
   const lock = await lockDirectory(real, { clock: systemClock, lines: [String(config.port)] });
   service.atEnd(() => lock.release());
   const { statusPort: port } = config;
@@ -101,6 +105,7 @@ async function start(directory: string, software: Software, service: ServiceProc
       software: `${name} ${version}`,
       label: `${hostname()}:${real}`,
     },
+    security,
     clock: systemClock,
     log,
     notifier,
@@ -127,6 +132,17 @@ function signalled(daemon: Daemon, { notifier }: ServiceProcess): RunningService
       else stops(signal, (reason) => daemon.stop(...STOP_REASONS[reason]));
     },
   };
+}
+
+/** Reads the secret of the links. Without it no link would come up. */
+async function protect(config: ConmgrConfig, directory: string): Promise<LinkSecurity> {
+  try {
+    return await readLinkSecurity(config, directory);
+  } catch (error) {
+    if (!(error instanceof SecretFileError)) throw error;
+    const params = { name: SECRET_NAME, reason: error.message };
+    throw new MessageError(CONFIG_MESSAGES.secretUnusable, params, { cause: error });
+  }
 }
 
 /** Reads and checks conmgr.conf; all its errors are written before the one that ends the start. */

@@ -7,11 +7,15 @@ import type { ConmgrConfig } from '../core/config/types.js';
 import { isUsable, renderTrials, type TrialView } from '../core/ctl/check-view.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { paint } from '../core/ctl/table.js';
+import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { openDirectory } from '../io/conmgr-directory.js';
+import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import type { LinkSecurity } from '../io/link-security.js';
+import { SecretFileError } from '../io/secret-file.js';
 import type { Call } from './call.js';
 import { checkKernel } from './check-kernel.js';
 import { readConfiguration } from './configuration.js';
@@ -35,6 +39,7 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   });
   const { config, remarks, lines } = await readConfiguration(real);
   for (const { spec, params } of remarks) output.report(spec, params);
+  const security = await linkSecurity(call, config, real);
   const { colour } = output.layout;
   const title = (text: string): string => paint(text, 'strong', colour);
   output.lines([title('Effective values'), renderEffective(effectiveValues(config, lines)).trimEnd(), '']);
@@ -46,7 +51,7 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
 
   const trials = await Promise.all(
     config.instances.map(async (instance): Promise<TrialView> => {
-      const { watchdog, postmasterFailure } = await tryInstance(instance, config);
+      const { watchdog, postmasterFailure } = await tryInstance(instance, config, security);
       const { number, host, hostaddr, backendPort: port, watchdogPort } = instance;
       return { number, host: host ?? hostaddr ?? '', port, watchdogPort, postmasterFailure, watchdog };
     }),
@@ -57,6 +62,17 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   if (failed === 0) return EXIT.done;
   output.report(CTL_MESSAGES.linksFailed, { failed, all: trials.length });
   return EXIT.failed;
+}
+
+/** The secret as the conmgr would read it. Outside of its unit a credential of the unit cannot be had. */
+async function linkSecurity({ world }: Call, config: ConmgrConfig, directory: string): Promise<LinkSecurity> {
+  try {
+    return await readLinkSecurity(config, directory, world.environment);
+  } catch (error) {
+    if (!(error instanceof SecretFileError)) throw error;
+    const params = { name: SECRET_NAME, reason: error.message };
+    throw new MessageError(CONFIG_MESSAGES.secretUnusable, params, { cause: error });
+  }
 }
 
 function canUse(directory: string): Promise<boolean> {

@@ -9,6 +9,7 @@ import { runRegister } from './register.js';
 import { runReload } from './reload.js';
 import { runResolve, runResolveConflict } from './resolve.js';
 import { runRestart } from './restart.js';
+import { runSecret } from './secret.js';
 import { runStart } from './start.js';
 import { runStatus } from './status.js';
 import { runStop } from './stop.js';
@@ -129,6 +130,13 @@ export const MODES: readonly Mode[] = [
     directoryFrom: 'CMDATA',
     doc: 'of two primaries, end the sessions of the older one',
     run: runResolveConflict,
+  },
+  {
+    name: 'secret',
+    operands: ['FILE'],
+    options: ['silent'],
+    doc: 'make a file with a new secret for the heartbeat links',
+    run: runSecret,
   },
   {
     name: 'watchdog status',

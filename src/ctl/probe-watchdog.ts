@@ -15,9 +15,10 @@ import {
   REJECT_CODES,
 } from '../core/protocol/messages.js';
 import { newBootId } from '../io/identity.js';
+import type { LinkSecurity } from '../io/link-security.js';
 import { probePostmaster } from '../io/pg-probe.js';
 import { resolveHost } from '../io/resolver.js';
-import { connectFramed } from '../io/tcp-frames.js';
+import { connectFramed, type FramedTarget } from '../io/tcp-frames.js';
 
 /** What a watchdog told of itself and of its instance. */
 export interface WatchdogWelcome {
@@ -41,7 +42,11 @@ export interface InstanceTrial {
 }
 
 /** Tries one instance within heartbeat_connect_timeout for each address. Never rejects. */
-export async function tryInstance(instance: InstanceConfig, config: ConmgrConfig): Promise<InstanceTrial> {
+export async function tryInstance(
+  instance: InstanceConfig,
+  config: ConmgrConfig,
+  security: LinkSecurity,
+): Promise<InstanceTrial> {
   let addresses: readonly string[];
   try {
     addresses = await resolveHost(instance.hostaddr ?? instance.host ?? '');
@@ -53,7 +58,7 @@ export async function tryInstance(instance: InstanceConfig, config: ConmgrConfig
   for (const address of addresses) {
     const timeoutMs = config.heartbeatConnectTimeoutMs;
     const [watchdog, postmaster] = await Promise.all([
-      tryWatchdog(address, instance.watchdogPort, config),
+      tryWatchdog({ address, port: instance.watchdogPort, security }, config),
       probePostmaster({ host: address, port: instance.backendPort }, timeoutMs),
     ]);
     trial = { instance, address, watchdog, postmasterFailure: postmaster.text };
@@ -64,8 +69,7 @@ export async function tryInstance(instance: InstanceConfig, config: ConmgrConfig
 }
 
 function tryWatchdog(
-  address: string,
-  port: number,
+  target: FramedTarget,
   config: ConmgrConfig,
 ): Promise<WatchdogWelcome | { readonly failure: string }> {
   return new Promise((resolve) => {
@@ -94,30 +98,27 @@ function tryWatchdog(
         finish({ ...welcome, state, role, systemIdentifier: identifier });
       }
     };
-    const socket = connectFramed(
-      { address, port },
-      {
-        connected: () => {
-          helloAt = performance.now();
-          socket.send({
-            name: 'hello',
-            magic: HEARTBEAT_MAGIC,
-            versionMin: HEARTBEAT_VERSION.min,
-            versionMax: HEARTBEAT_VERSION.max,
-            intervalMs: config.heartbeatIntervalMs,
-            timeoutMs: config.heartbeatTimeoutMs,
-            conmgrId: newBootId(),
-            bootId: newBootId(),
-            systemIdentifier: 0n,
-            software: 'cm_ctl',
-            label: 'cm_ctl check',
-          });
-        },
-        message: take,
-        violated: (text) => finish({ failure: `not a watchdog: ${text}` }),
-        closed: (text) => finish({ failure: text }),
+    const socket = connectFramed(target, {
+      connected: () => {
+        helloAt = performance.now();
+        socket.send({
+          name: 'hello',
+          magic: HEARTBEAT_MAGIC,
+          versionMin: HEARTBEAT_VERSION.min,
+          versionMax: HEARTBEAT_VERSION.max,
+          intervalMs: config.heartbeatIntervalMs,
+          timeoutMs: config.heartbeatTimeoutMs,
+          conmgrId: newBootId(),
+          bootId: newBootId(),
+          systemIdentifier: 0n,
+          software: 'cm_ctl',
+          label: 'cm_ctl check',
+        });
       },
-    );
+      message: take,
+      violated: (text) => finish({ failure: `not a watchdog: ${text}` }),
+      closed: (text) => finish({ failure: text }),
+    });
     const timer = setTimeout(() => {
       socket.destroy();
       finish({ failure: `no answer within ${config.heartbeatConnectTimeoutMs} ms` });

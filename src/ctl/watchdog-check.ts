@@ -10,12 +10,14 @@ import { resolveWatchdogConfig } from '../core/config/resolve-watchdog.js';
 import { WATCHDOG_PARAMETERS } from '../core/config/watchdog-spec.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { paint } from '../core/ctl/table.js';
+import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { type DataDirectory, openDataDirectory, readPostmaster } from '../io/data-directory.js';
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { descriptorLimit } from '../io/limits.js';
+import { readSecretFile, SecretFileError } from '../io/secret-file.js';
 import { unitOfProcess } from '../io/systemd-job.js';
 import type { Call } from './call.js';
 import { dataDirectoryError } from './data-directory-error.js';
@@ -40,6 +42,7 @@ export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
   const { config, problems, remarks } = resolved;
   for (const { spec, params } of [...problems, ...remarks]) output.report(spec, params);
   let wrong = problems.length;
+  wrong += await checkSecret(opened, config.secretFile, call);
   if (librariesIn(raw.get('shared_preload_libraries') ?? '').includes('watchdog')) {
     output.report(CTL_MESSAGES.preloadLeftOver);
     wrong += 1;
@@ -59,6 +62,24 @@ export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
   await checkInstanceDescriptors(opened, figure('max_files_per_process'), links, output);
   if (wrong === 0) return EXIT.done;
   throw new MessageError(CTL_MESSAGES.watchdogSettingsWrong, { number: wrong });
+}
+
+/** How many errors the secret has; that of a unit's credential cannot be read here. */
+async function checkSecret(
+  { path: base, uid: owner }: DataDirectory,
+  path: string | undefined,
+  { world: { output, environment: env } }: Call,
+): Promise<number> {
+  if (path === undefined) return 0;
+  try {
+    await readSecretFile({ path, base, owner, env });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof SecretFileError)) throw error;
+    const params = { name: 'watchdog.secret_file', reason: error.message };
+    output.report({ ...CONFIG_MESSAGES.secretUnusable, level: 'ERROR' }, params);
+    return 1;
+  }
 }
 
 async function readRaw(directory: DataDirectory): Promise<ReadonlyMap<string, string>> {

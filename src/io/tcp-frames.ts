@@ -10,11 +10,22 @@ import { getSystemErrorMap } from 'node:util';
 import { decodeHeartbeat, encodeHeartbeat, ProtocolViolation } from '../core/protocol/codec.js';
 import { FrameReader } from '../core/protocol/framer.js';
 import type { HeartbeatMessage } from '../core/protocol/messages.js';
+import {
+  BROKEN_OFF,
+  describeHandshakeFailure,
+  isMadeWithSecret,
+  type LinkSecurity,
+  secureClient,
+  UNPROTECTED,
+} from './link-security.js';
 
 /** More unsent octets than this and the peer is closed. */
 export const WRITE_QUEUE_LIMIT = 64 * 1024;
 /** A connection that is being ended in order is destroyed after this. */
 export const FLUSH_TIMEOUT_MS = 1000;
+
+const SPEAKS_TLS =
+  'the peer speaks TLS, but this end has no secret (watchdog.secret_file, heartbeat_secret_file)';
 
 /** What a framed connection tells its owner. Nothing follows `closed`. */
 export interface FramedEvents {
@@ -29,6 +40,8 @@ export interface FramedEvents {
 /** A connection of heartbeat messages. Sending on a connection that is gone does nothing. */
 export class FramedSocket {
   readonly #socket: net.Socket;
+  /** The TCP connection: #socket itself, or what carries its TLS. */
+  readonly #raw: net.Socket;
   readonly #events: FramedEvents;
   readonly #reader = new FrameReader();
   #remoteAddress: string;
@@ -36,24 +49,38 @@ export class FramedSocket {
   /** Set once nothing more is delivered: after end, destroy or a violation. */
   #deaf = false;
   #ending = false;
+  #heard = false;
   #failure = '';
 
-  constructor(socket: net.Socket, events: FramedEvents) {
+  /** `raw`: the TCP connection below a TLS one. */
+  constructor(socket: net.Socket, events: FramedEvents, raw: net.Socket = socket) {
     this.#socket = socket;
+    this.#raw = raw;
     this.#events = events;
-    this.#remoteAddress = socket.remoteAddress ?? '';
-    this.#localAddress = socket.localAddress ?? '';
-    socket.setNoDelay(true);
-    socket.on('connect', () => {
-      this.#remoteAddress = socket.remoteAddress ?? this.#remoteAddress;
-      this.#localAddress = socket.localAddress ?? '';
+    this.#remoteAddress = raw.remoteAddress ?? '';
+    this.#localAddress = raw.localAddress ?? '';
+    raw.setNoDelay(true);
+    raw.on('connect', () => {
+      this.#remoteAddress = raw.remoteAddress ?? this.#remoteAddress;
+      this.#localAddress = raw.localAddress ?? '';
     });
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('end', () => this.#failed('connection closed by peer'));
     socket.on('error', (error: NodeJS.ErrnoException) => this.#failed(describeSocketError(error)));
-    socket.on('close', () => {
+    let gone = false;
+    const closed = (): void => {
+      if (gone) return;
+      gone = true;
       this.#deaf = true;
       events.closed(this.#failure === '' ? 'connection closed' : this.#failure);
+    };
+    socket.on('close', closed);
+    if (raw === socket) return;
+    raw.on('error', (error: NodeJS.ErrnoException) => this.#failed(describeSocketError(error)));
+    raw.once('close', () => {
+      socket.destroy();
+      // On Node.js 18 a TLS socket says nothing when the connection below it was reset from this end.
+      setImmediate(closed);
     });
   }
 
@@ -92,8 +119,8 @@ export class FramedSocket {
     if (this.#ending || this.#socket.destroyed) return;
     this.#ending = true;
     this.#deaf = true;
-    if (this.#socket.connecting) {
-      this.#socket.destroy();
+    if (this.#raw.connecting) {
+      this.#kill();
       return;
     }
     const timer = setTimeout(() => this.destroy(), FLUSH_TIMEOUT_MS);
@@ -107,8 +134,16 @@ export class FramedSocket {
     this.#ending = true;
     this.#deaf = true;
     // resetAndDestroy would wait until the connection is made, and on Node.js 18 does nothing behind end().
-    if (ended || this.#socket.connecting || this.#socket.destroyed) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    if (ended || this.#raw.connecting || this.#raw.destroyed) this.#kill();
+    else {
+      this.#raw.resetAndDestroy();
+      this.#socket.destroy();
+    }
+  }
+
+  #kill(): void {
+    this.#raw.destroy();
+    this.#socket.destroy();
   }
 
   #failed(text: string): void {
@@ -118,6 +153,8 @@ export class FramedSocket {
   #take(chunk: Buffer): void {
     if (this.#deaf) return;
     try {
+      if (!this.#heard && isTlsHello(chunk)) throw new ProtocolViolation(SPEAKS_TLS);
+      this.#heard = true;
       for (const frame of this.#reader.push(chunk)) {
         this.#events.message(decodeHeartbeat(frame));
         if (this.#deaf) return;
@@ -132,19 +169,64 @@ export class FramedSocket {
   }
 }
 
-/**
- * Connects to a watchdog. `address` is an address, not a name: names are resolved by the caller, who walks over
- * all addresses itself. A failure to connect comes as `closed`.
- */
+/** Where to connect, and how the link is protected. */
+export interface FramedTarget {
+  /** An address, not a name: names are resolved by the caller, who walks over all addresses itself. */
+  readonly address: string;
+  readonly port: number;
+  /** Default: not at all. */
+  readonly security?: LinkSecurity;
+}
+
+/** Connects to a watchdog; `connected` comes when both ends have proven the secret. A failure comes as `closed`. */
 export function connectFramed(
-  options: { readonly address: string; readonly port: number },
+  { address, port, security = UNPROTECTED }: FramedTarget,
   events: FramedEvents & { connected(): void },
 ): FramedSocket {
   // Node 18 does not declare the option, later ones would race the families against each other.
-  const target = { host: options.address, port: options.port, autoSelectFamily: false };
-  const socket = net.connect(target as net.TcpNetConnectOpts);
-  const framed = new FramedSocket(socket, events);
-  socket.on('connect', () => events.connected());
+  const target = { host: address, port, autoSelectFamily: false };
+  const raw = net.connect(target as net.TcpNetConnectOpts);
+  if (security.kind === 'none') {
+    const framed = new FramedSocket(raw, events);
+    raw.on('connect', () => events.connected());
+    return framed;
+  }
+  return connectSecured(raw, security.secrets, events);
+}
+
+function connectSecured(
+  raw: net.Socket,
+  secrets: readonly [string, ...string[]],
+  events: FramedEvents & { connected(): void },
+): FramedSocket {
+  const socket = secureClient(raw, secrets);
+  let phase: 'tcp' | 'tls' | 'connected' = 'tcp';
+  raw.once('connect', () => {
+    phase = 'tls';
+  });
+  let failure: string | undefined;
+  // Before the handshake nothing of the protocol is spoken, so how it failed is the whole story.
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (phase === 'tls') failure ??= describeHandshakeFailure(error);
+  });
+  const framed = new FramedSocket(
+    socket,
+    {
+      message: (message) => events.message(message),
+      violated: (text) => events.violated(text),
+      closed: (text) => events.closed(failure ?? (phase === 'tls' ? BROKEN_OFF : text)),
+    },
+    raw,
+  );
+  socket.on('secureConnect', () => {
+    if (isMadeWithSecret(socket)) {
+      phase = 'connected';
+      events.connected();
+      return;
+    }
+    failure = 'watchdog does not know the secret';
+    framed.destroy();
+  });
   return framed;
 }
 
@@ -152,4 +234,9 @@ export function connectFramed(
 export function describeSocketError(error: NodeJS.ErrnoException): string {
   const known = error.errno === undefined ? undefined : getSystemErrorMap().get(error.errno);
   return known?.[1] ?? error.message;
+}
+
+/** The record of a ClientHello (RFC 8446, 5.1); read as the length of a frame it is far beyond any limit. */
+function isTlsHello(chunk: Buffer): boolean {
+  return chunk[0] === 0x16 && chunk[1] === 0x03;
 }

@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { normaliseIp } from '../core/config/address.js';
 import { agreedFrameLimit } from '../core/protocol/codec.js';
-import { FRAME_LIMITS, type HeartbeatMessageOf } from '../core/protocol/messages.js';
+import { FRAME_LIMITS, type HeartbeatMessage, type HeartbeatMessageOf } from '../core/protocol/messages.js';
 import {
   isLive,
   newSession,
@@ -48,6 +48,8 @@ export class Link {
   disputed = false;
   /** What its conmgr has reported; before the first report, what it had reported on its link before. */
   watched = new WatchedSessions();
+  /** The peer has proven that it knows the secret. */
+  readonly authenticated: boolean;
   readonly #owner: LinkOwner;
   readonly #socket: FramedSocket;
   #state: SessionState;
@@ -55,20 +57,23 @@ export class Link {
   /** Moment the timer is set for. */
   #armedFor: MonotonicMs = NEVER;
 
-  constructor(socket: Socket, owner: LinkOwner) {
+  /** `raw`: the TCP connection below `socket` where that is one of TLS, which proved that the peer knows the secret. */
+  constructor(socket: Socket, owner: LinkOwner, raw: Socket = socket) {
     this.#owner = owner;
+    this.authenticated = raw !== socket;
     this.address = normaliseIp(socket.remoteAddress ?? '');
     this.port = socket.remotePort ?? 0;
     this.#state = newSession(owner.clock.monotonicMs());
-    this.#socket = new FramedSocket(socket, {
-      message: (message) => this.step({ type: 'received', message }),
-      violated: (text) => this.step({ type: 'violated', text }),
-      closed: (text) => {
+    const events = {
+      message: (message: HeartbeatMessage | undefined) => this.step({ type: 'received', message }),
+      violated: (text: string) => this.step({ type: 'violated', text }),
+      closed: (text: string) => {
         this.step({ type: 'closed', text });
         this.#timer?.cancel();
         owner.closed(this);
       },
-    });
+    };
+    this.#socket = new FramedSocket(socket, events, raw);
     this.#arm();
   }
 
@@ -93,7 +98,7 @@ export class Link {
 
   /** Address and port, as in log lines. */
   get peer(): string {
-    return this.address.includes(':') ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
+    return peerText(this.address, this.port);
   }
 
   isLive(now: MonotonicMs): boolean {
@@ -156,4 +161,9 @@ export class Link {
     if (this.phase === 'up' && now < this.data.silentAt) wake();
     else setImmediate(wake);
   }
+}
+
+/** Address and port of a peer, as in log lines. */
+export function peerText(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -15,9 +15,13 @@ import { DEPARTURE_VERDICTS } from '../core/terminator/verdict.js';
 import { MOST_WATCHED, WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock } from '../core/time.js';
 import { FramedSocket } from '../io/tcp-frames.js';
-import { Link, type LinkOwner, type ReportEffect } from './link.js';
-import { Strangers } from './strangers.js';
+import { TlsGate } from '../io/tls-gate.js';
+import { Link, type LinkOwner, peerText, type ReportEffect } from './link.js';
+import { type Stranger, Strangers } from './strangers.js';
 
+/** To a peer that speaks without TLS. */
+const NEEDS_SECRET =
+  'links need the secret of watchdog.secret_file; set heartbeat_secret_file in conmgr.conf';
 /** Links told of a change in one go; between two goes packets flow. */
 const SLICE = 200;
 
@@ -48,7 +52,7 @@ export interface LinksOptions {
 export class Links {
   readonly #options: LinksOptions;
   readonly #owner: LinkOwner;
-  readonly #strangers: Strangers<Link>;
+  readonly #strangers: Strangers<Link | Stranger>;
   readonly #up = new Set<Link>();
   readonly #byConmgr = new Map<string, Set<Link>>();
   readonly #byAddress = new Map<string, Set<Link>>();
@@ -56,6 +60,8 @@ export class Links {
   #attributes: InstanceAttributes;
   #encoded: Buffer = Buffer.alloc(0);
   #telling: Telling = { serial: 0, version: 0 };
+  /** Undefined where no secret is set. */
+  #gate: TlsGate | undefined;
   #stopping: { readonly text: string } | undefined;
   #onAllLeft: () => void = () => {};
 
@@ -97,10 +103,25 @@ export class Links {
   accept(socket: Socket): void {
     const address = normaliseIp(socket.remoteAddress ?? '');
     if (!this.isAllowed(address)) {
-      this.#turnAway(socket, address);
+      this.#turnAway(socket, address, `${address} is not in watchdog.allowed_clients`);
       return;
     }
-    this.#strangers.arrived(new Link(socket, this.#owner));
+    if (this.#gate === undefined) this.#strangers.arrived(new Link(socket, this.#owner));
+    else this.#shakeHands(this.#gate, socket, address);
+  }
+
+  /**
+   * From now on links need one of these secrets; undefined: none. Links that are up stay: those that have proven a
+   * secret did so when it was good, and the end of one that has not ends no session.
+   */
+  protect(secrets: readonly string[] | undefined): void {
+    this.#gate?.close();
+    this.#gate = secrets === undefined ? undefined : new TlsGate(secrets);
+  }
+
+  /** A secret is set: the end of a link that has not proven one ends no session. */
+  get isProtected(): boolean {
+    return this.#gate !== undefined;
   }
 
   /** New attributes; a change goes to all links at once, positions go with each link's next BEAT. */
@@ -115,7 +136,9 @@ export class Links {
     this.#stopping = { text };
     const event = { type: 'stop', reason, retryAfterMs, text } as const;
     for (const link of this.#up) this.#leaving.add(link);
-    for (const link of [...this.#strangers.waiting, ...this.#up]) link.step(event);
+    this.#gate?.close();
+    const waiting = this.#strangers.waiting.filter((stranger): stranger is Link => stranger instanceof Link);
+    for (const link of [...waiting, ...this.#up]) link.step(event);
     return new Promise((resolve) => {
       this.#onAllLeft = resolve;
       if (this.#leaving.size === 0) resolve();
@@ -145,9 +168,30 @@ export class Links {
     if (links.length > SLICE) setImmediate(() => this.#broadcast(links.slice(SLICE)));
   }
 
+  /** Before the handshake a connection counts as one that has not said HELLO; behind it the link does. */
+  #shakeHands(gate: TlsGate, socket: Socket, address: string): void {
+    const peer = peerText(address, socket.remotePort ?? 0);
+    const stranger = { address, peer, destroy: () => socket.destroy() };
+    gate.accept(socket, {
+      secured: (secured, raw) => {
+        this.#strangers.gone(stranger);
+        this.#strangers.arrived(new Link(secured, this.#owner, raw));
+      },
+      plain: () => {
+        this.#strangers.gone(stranger);
+        this.#turnAway(socket, address, NEEDS_SECRET);
+        socket.resume();
+      },
+      failed: (reason) => {
+        this.#strangers.gone(stranger);
+        if (reason !== '') this.#options.log.write(WATCHDOG_MESSAGES.linkNotSecured, { peer, reason });
+      },
+    });
+    this.#strangers.arrived(stranger);
+  }
+
   /** Who may not connect is told so and takes no place among those that wait to say HELLO. */
-  #turnAway(socket: Socket, address: string): void {
-    const text = `${address} is not in watchdog.allowed_clients`;
+  #turnAway(socket: Socket, address: string, text: string): void {
     const framed = new FramedSocket(socket, {
       message: () => {},
       violated: () => {},

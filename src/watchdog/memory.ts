@@ -43,12 +43,15 @@ export async function recall(path: string, bootId: string): Promise<Memory> {
 
 function readLink(value: unknown): LostLink[] {
   if (typeof value !== 'object' || value === null) return [];
-  const { conmgrId, address, label, timeoutMs, beats, watched } = value as Record<string, unknown>;
+  const { conmgrId, address, label, timeoutMs, beats, watched, authenticated } = value as Record<
+    string,
+    unknown
+  >;
   const texts = [conmgrId, address, label].every((text) => typeof text === 'string');
   const numbers = [timeoutMs, beats].every((number) => typeof number === 'number' && Number.isFinite(number));
   if (!texts || !numbers) return [];
   const link = {
-    ...{ conmgrId, address, label, timeoutMs, beats },
+    ...{ conmgrId, address, label, timeoutMs, beats, authenticated: authenticated === true },
     ...(watched === undefined ? {} : { watched: WatchedSessions.fromRecord(watched) }),
   } as LostLink;
   // An address that is none would make every pass over the sessions fail.

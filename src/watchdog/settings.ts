@@ -11,6 +11,7 @@ import { WATCHDOG_FILES } from '../core/control/watchdog.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { readJsonFile, replaceFile } from '../io/json-file.js';
+import { readSecretFile, SecretFileError } from '../io/secret-file.js';
 
 /** Settings of PostgreSQL itself, with the defaults of its documentation. */
 const INSTANCE_SETTINGS = {
@@ -22,6 +23,8 @@ const INSTANCE_SETTINGS = {
 
 export interface Settings {
   readonly config: WatchdogConfig;
+  /** What links must know; undefined: nothing. */
+  readonly secrets: readonly string[] | undefined;
   /** listen_addresses of the instance. */
   readonly listenAddresses: readonly string[];
   readonly maxConnections: number;
@@ -46,17 +49,14 @@ export async function loadSettings(directory: DataDirectory): Promise<Settings> 
     ]);
     // Its absence costs nothing but the memory, and an unwritable directory is reported with the lock.
     await replaceFile(file, `${JSON.stringify(Object.fromEntries(raw))}\n`).catch(() => {});
-    return settingsFrom(raw, undefined);
+    return await withSecrets(settingsFrom(raw, undefined), directory);
   } catch (error) {
     if (!(error instanceof SettingsUnreadable)) throw error;
     const remembered = rememberedMap(await readJsonFile(file));
     const { message: reason, command } = error;
     if (remembered !== undefined) {
-      return settingsFrom(remembered, {
-        reason,
-        consequence: 'The values of the last time are used',
-        command,
-      });
+      const consequence = 'The values of the last time are used';
+      return await withSecrets(settingsFrom(remembered, { reason, consequence, command }), directory);
     }
     const settings = settingsFrom(new Map(), {
       reason,
@@ -69,6 +69,20 @@ export async function loadSettings(directory: DataDirectory): Promise<Settings> 
   }
 }
 
+/** A secret that cannot be used closes the port: nobody gets in without it, and nobody can prove it. */
+async function withSecrets(settings: Settings, { path, uid }: DataDirectory): Promise<Settings> {
+  const { secretFile } = settings.config;
+  if (secretFile === undefined) return settings;
+  try {
+    const secrets = await readSecretFile({ path: secretFile, base: path, owner: uid, env: process.env });
+    return { ...settings, secrets };
+  } catch (error) {
+    if (!(error instanceof SecretFileError)) throw error;
+    const closed = settings.config.closed ?? `watchdog.secret_file: ${error.message}`;
+    return { ...settings, secrets: [], config: { ...settings.config, closed, allowedClients: [] } };
+  }
+}
+
 function settingsFrom(raw: ReadonlyMap<string, string>, unreadable: Settings['unreadable']): Settings {
   const names = Object.keys(INSTANCE_SETTINGS);
   const own = new Map([...raw].filter(([name]) => !names.includes(name)));
@@ -76,6 +90,7 @@ function settingsFrom(raw: ReadonlyMap<string, string>, unreadable: Settings['un
   const value = (name: keyof typeof INSTANCE_SETTINGS): string => raw.get(name) ?? INSTANCE_SETTINGS[name];
   return {
     config,
+    secrets: undefined,
     listenAddresses: addressList(value('listen_addresses')),
     maxConnections: Number(value('max_connections')),
     maxFilesPerProcess: Number(value('max_files_per_process')),

@@ -29,6 +29,8 @@ export interface StatusSource {
   readonly connected: boolean;
   readonly links: readonly Link[];
   readonly isAllowed: (address: string) => boolean;
+  /** A secret is set, without which the loss of a link ends nothing. */
+  readonly isProtected: boolean;
   readonly terminator: Terminator;
   readonly findings: readonly string[];
   readonly now: MonotonicMs;
@@ -85,10 +87,16 @@ export function statusReport(source: StatusSource): WatchdogStatus {
   };
 }
 
-function linkStatus(link: Link, { now, wall, isAllowed, config }: StatusSource): LinkStatus {
+function linkStatus(link: Link, { now, wall, isAllowed, isProtected, config }: StatusSource): LinkStatus {
   const { address, data, hello, disputed, watched } = link;
-  const untold = config.terminateScope === 'monitored' && !watched.told;
-  const standing = { welcomed: true, beats: data.beats, allowed: isAllowed(address), disputed, untold };
+  const standing = {
+    welcomed: true,
+    beats: data.beats,
+    allowed: isAllowed(address),
+    disputed,
+    untold: config.terminateScope === 'monitored' && !watched.told,
+    authenticated: link.authenticated || !isProtected,
+  };
   return {
     address,
     port: link.port,

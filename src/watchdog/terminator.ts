@@ -39,6 +39,8 @@ export interface LostLink {
   readonly beats: number;
   /** What it had reported; undefined when it never did. */
   readonly watched?: WatchedSessions | undefined;
+  /** It has proven the secret. */
+  readonly authenticated: boolean;
 }
 
 export interface TerminatorOptions {

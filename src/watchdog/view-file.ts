@@ -72,7 +72,7 @@ export class ViewFile {
 }
 
 /** `offset`: wall clock minus monotonic clock. */
-function viewRow({ address, port, data, hello }: Link, offset: number): ViewRow {
+function viewRow({ address, port, data, hello, authenticated }: Link, offset: number): ViewRow {
   return {
     address,
     port,
@@ -83,8 +83,8 @@ function viewRow({ address, port, data, hello }: Link, offset: number): ViewRow 
     rttMs: data.rttMs,
     packetsReceived: data.packetsReceived,
     software: hello?.software ?? '',
-    tls: false,
-    authenticated: false,
+    tls: authenticated,
+    authenticated,
     label: hello?.label ?? '',
   };
 }

@@ -1,5 +1,6 @@
 /** The watchdog put together: settings, port, links, instance, terminator. */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { diffWatchdogConfig } from '../core/config/resolve-watchdog.js';
 import { WATCHDOG_FILES, type WatchdogStatus } from '../core/control/watchdog.js';
 import { describeInstance, describeState } from '../core/instance/describe.js';
@@ -153,15 +154,18 @@ export class Watchdog {
   /** Listens, then watches. Rejects with MessageError when the port cannot be had. */
   async start(): Promise<void> {
     const { memory, notifier, statusPort } = this.#options;
+    this.#links.protect(this.#settings.secrets);
     await this.#openPort();
     await statusPort.open(async (events) => watchdogPicture(this.status(), events));
     this.#reportUnreadable();
     this.terminator.restorePause(memory.paused);
     for (const link of memory.links) {
       const { beats, address } = link;
+      const authenticated = link.authenticated || !this.#links.isProtected;
       const allowed = this.#links.isAllowed(address);
       const untold = this.#isUntold(link.watched);
-      this.terminator.remember(link, { welcomed: true, beats, allowed, disputed: false, untold });
+      const standing = { welcomed: true, beats, allowed, disputed: false, untold, authenticated };
+      this.terminator.remember(link, standing);
     }
     notifier.ready(this.#statusText());
     this.#ping();
@@ -213,6 +217,7 @@ export class Watchdog {
       connected: this.#monitor.connections.get('terminator') !== undefined,
       links: [...this.#links.up],
       isAllowed: (address) => this.#links.isAllowed(address),
+      isProtected: this.#links.isProtected,
       terminator: this.terminator,
       findings: [
         ...this.#rights.texts,
@@ -269,7 +274,9 @@ export class Watchdog {
     this.#maxLinks = linksAllowed(this.#wantedLinks(next), log, statusPort);
     this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
     if (before.config.terminateScope !== next.config.terminateScope) this.#links.scopeChanged();
-    log.write(WATCHDOG_MESSAGES.reloaded, { changed: reloadable.join(', ') || 'nothing changed' });
+    const secret = this.#protectAnew(before, next) ? ['the secret'] : [];
+    const changed = [...reloadable, ...secret].join(', ') || 'nothing changed';
+    log.write(WATCHDOG_MESSAGES.reloaded, { changed });
     for (const name of needsRestart) {
       // A closed heartbeat port is opened with its new values.
       if (this.#listener === undefined && name !== 'watchdog.status_port') continue;
@@ -278,6 +285,17 @@ export class Watchdog {
     await this.#openOrClose();
     void this.#monitor.lookNow();
     notifier.ready(this.#statusText());
+  }
+
+  /** Whether the secrets have changed; then new links need the new ones. */
+  #protectAnew(before: Settings, { secrets }: Settings): boolean {
+    if (isDeepStrictEqual(before.secrets, secrets)) return false;
+    this.#links.protect(secrets);
+    const open = [...this.#links.up].filter(({ authenticated }) => !authenticated);
+    if (secrets !== undefined && open.length > 0) {
+      this.#options.log.write(WATCHDOG_MESSAGES.linksNotSecured, { number: open.length });
+    }
+    return true;
   }
 
   /** The port follows a security value that has become wrong or was mended. */
@@ -348,6 +366,7 @@ export class Watchdog {
       allowed: this.#links.isAllowed(link.address),
       disputed: link.disputed,
       untold: this.#isUntold(link.watched),
+      authenticated: link.authenticated || !this.#links.isProtected,
     };
     this.terminator.lost(lostLink(link), standing, departure, text);
   }
@@ -402,7 +421,7 @@ export class Watchdog {
   }
 }
 
-function lostLink({ hello, address, label, data, watched }: Link): LostLink {
+function lostLink({ hello, address, label, data, watched, authenticated }: Link): LostLink {
   const { timeoutMs, beats } = data;
-  return { conmgrId: hello?.conmgrId ?? '', address, label, timeoutMs, beats, watched };
+  return { conmgrId: hello?.conmgrId ?? '', address, label, timeoutMs, beats, watched, authenticated };
 }

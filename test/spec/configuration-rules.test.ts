@@ -151,6 +151,7 @@ describe('rules between the values of conmgr.conf', () => {
       heartbeatTimeoutMs: 20_000,
       heartbeatConnectIntervalMs: 1000,
       heartbeatConnectTimeoutMs: 10_000,
+      heartbeatSecretFile: undefined,
       log: {
         destinations: ['stderr', 'syslog'],
         syslogFacility: 'LOCAL0',

@@ -150,7 +150,7 @@ describe('a wrong security value closes the heartbeat port until mended', () => 
     ['watchdog.allowed_clients', ','],
     ['watchdog.ssl', 'on'],
     ['watchdog.ssl', 'perhaps'],
-    ['watchdog.secret_file', '/etc/conmgr/secret'],
+    ['watchdog.secret_file', '/etc/conmgr\u0007/secret'],
   ];
   for (const [name, text] of cases) {
     it(`${name} = '${text}'`, () => {

@@ -25,8 +25,16 @@ const LINK: LostLink = {
   label: 'conmgr app1',
   timeoutMs: 20_000,
   beats: 9,
+  authenticated: true,
 };
-const GOOD = { welcomed: true, beats: 9, allowed: true, disputed: false, untold: false };
+const GOOD = {
+  welcomed: true,
+  beats: 9,
+  allowed: true,
+  disputed: false,
+  untold: false,
+  authenticated: true,
+};
 
 /** PostgreSQL reduced to the sessions it has; what the terminator asks it is answered from them. */
 class FakeInstance {
@@ -304,6 +312,7 @@ describe('which link may cause it', () => {
     ['one whose address is no longer allowed', { allowed: false }],
     ['one whose identity is disputed', { disputed: true }],
     ['one that has not told its sessions where only those are ended', { untold: true }],
+    ['one that did not prove the secret', { authenticated: false }],
   ] as const) {
     it(`not ${name}`, async () => {
       start();

@@ -13,6 +13,7 @@ import {
   type HeartbeatMessageName,
   type HeartbeatMessageOf,
 } from '../../src/core/protocol/messages.js';
+import { secureClient } from '../../src/io/link-security.js';
 import { FramedSocket } from '../../src/io/tcp-frames.js';
 
 export interface PeerOptions {
@@ -25,6 +26,8 @@ export interface PeerOptions {
   readonly timeoutMs?: number;
   readonly systemIdentifier?: bigint;
   readonly label?: string;
+  /** Default: it speaks without TLS. */
+  readonly secret?: string;
   /** Fields of HELLO to put in other values for. */
   readonly hello?: Partial<HeartbeatMessageOf<'hello'>>;
 }
@@ -66,22 +69,24 @@ export class HeartbeatPeer {
   private constructor(options: PeerOptions) {
     this.#options = options;
     this.conmgrId = options.conmgrId ?? newId();
-    const { host = '127.0.0.1', port, localAddress } = options;
-    this.#socket = net.connect({ host, port, ...(localAddress === undefined ? {} : { localAddress }) });
+    const { host = '127.0.0.1', port, localAddress, secret } = options;
+    const raw = net.connect({ host, port, ...(localAddress === undefined ? {} : { localAddress }) });
+    this.#socket = secret === undefined ? raw : secureClient(raw, [secret]);
     let closed: (end: { text: string; at: number }) => void = () => {};
     this.closed = new Promise((resolve) => {
       closed = resolve;
     });
-    this.#framed = new FramedSocket(this.#socket, {
-      message: (message) => this.#take(message),
+    const events = {
+      message: (message: HeartbeatMessage | undefined) => this.#take(message),
       violated: () => {},
-      closed: (text) => {
+      closed: (text: string) => {
         this.#over = text;
         clearInterval(this.#beats);
         for (const one of this.#waiting) one.reject(new Error(`the connection ended: ${text}`));
         closed({ text, at: performance.now() });
       },
-    });
+    };
+    this.#framed = new FramedSocket(this.#socket, events, raw);
     this.#framed.setLimit(FRAME_LIMITS.max);
   }
 
@@ -89,7 +94,7 @@ export class HeartbeatPeer {
   static async open(options: PeerOptions): Promise<HeartbeatPeer> {
     const peer = new HeartbeatPeer(options);
     await new Promise<void>((resolve, reject) => {
-      peer.#socket.once('connect', resolve);
+      peer.#socket.once(options.secret === undefined ? 'connect' : 'secureConnect', resolve);
       peer.#socket.once('error', reject);
     });
     return peer;

@@ -98,6 +98,7 @@ function buildConfig(values: WatchdogValues, closed: string | undefined, logOnly
     terminateScope: values['watchdog.terminate_scope'],
     restartGraceMs: values['watchdog.restart_grace'],
     statusPort: values['watchdog.status_port'],
+    secretFile: values['watchdog.secret_file'],
     excludeReplication: values['watchdog.exclude_replication'],
     probeIntervalMs: values['watchdog.probe_interval'],
     probeTimeoutMs: values['watchdog.probe_timeout'],

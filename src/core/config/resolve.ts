@@ -161,6 +161,7 @@ function buildConfig(
     heartbeatTimeoutMs: values.heartbeat_timeout,
     heartbeatConnectIntervalMs: values.heartbeat_connect_interval,
     heartbeatConnectTimeoutMs: values.heartbeat_connect_timeout,
+    heartbeatSecretFile: values.heartbeat_secret_file,
     log: {
       destinations: values.log_destination,
       syslogFacility: values.syslog_facility,

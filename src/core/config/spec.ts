@@ -165,12 +165,17 @@ export const CONMGR_PARAMETERS = {
   heartbeat_secret_file: {
     type: text(LONGEST_PATH),
     default: undefined,
-    ...LATER_RELOADABLE,
+    otherwise: 'none',
+    example: '%d/heartbeat-secret',
+    ...RELOADABLE,
     secret: 'file',
     section: SECTIONS.heartbeat,
     doc:
-      'File with the secret that conmgr and the watchdogs share. It is refused when group or others may ' +
-      'read it.',
+      'File with the secret that conmgr and the watchdogs share, as "cm_ctl secret" makes it: the links use TLS 1.3 ' +
+      'with it as pre-shared key, and each end must know it. It is refused when group or others may read it. A ' +
+      'relative name is one in the directory of conmgr.conf; %d/NAME is a credential of the systemd unit. A change ' +
+      'holds for links that are made from then on.',
+    of: (config) => config.heartbeatSecretFile,
   },
 
   load_balance: {

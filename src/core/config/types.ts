@@ -79,6 +79,8 @@ export interface ConmgrConfig {
   heartbeatTimeoutMs: number;
   heartbeatConnectIntervalMs: number;
   heartbeatConnectTimeoutMs: number;
+  /** As written; undefined: links are not protected. */
+  heartbeatSecretFile: string | undefined;
   log: LogConfig;
   /** Application connections at a time; 0 = no limit. */
   maxConnections: number;
@@ -119,6 +121,8 @@ export interface WatchdogConfig {
   restartGraceMs: number;
   /** Loopback HTTP port of the status pages; 0 = off. */
   statusPort: number;
+  /** As written; undefined: links are not protected. */
+  secretFile: string | undefined;
   /** Replication connections are spared. */
   excludeReplication: boolean;
   probeIntervalMs: number;

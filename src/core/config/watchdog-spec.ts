@@ -75,13 +75,18 @@ export const WATCHDOG_PARAMETERS = {
   'watchdog.secret_file': {
     type: text(LONGEST_PATH),
     default: undefined,
-    ...LATER_RELOADABLE,
+    otherwise: 'none',
+    example: '%d/heartbeat-secret',
+    ...RELOADABLE,
     whenWrong: 'closed',
     secret: 'file',
     section: SECTIONS.links,
     doc:
-      'File with the secret that conmgr and the watchdogs share. It is refused when group or others may ' +
-      'read it.',
+      'File with the secret that conmgr and the watchdogs share, as "cm_ctl secret" makes it: only a conmgr that knows ' +
+      'it gets a link, over TLS 1.3. It is refused when group or others may read it. A relative name is one in the ' +
+      'data directory, which base backups copy; %d/NAME is a credential of the systemd unit. A second line in the ' +
+      'file is a secret that is good as well, for the time in which it is exchanged.',
+    of: (config) => config.secretFile,
   },
   'watchdog.status_port': {
     type: integer(0, 65535),

@@ -343,6 +343,15 @@ const rows = {
     cure: 'Mend them; cm_ctl check shows them again.',
     exit: 78,
   },
+  secretUnusable: {
+    code: 'CM1095',
+    level: 'FATAL',
+    text: 'parameter "{name}": {reason}',
+    cause:
+      'The links are to be protected by a secret, and the file with it is missing, open to others, or holds no good one. Without the secret no link would come up, and one without protection is not made in its place.',
+    cure: 'Do what the message says. Nothing of the secret itself is ever written to a log.',
+    exit: 78,
+  },
   reloadRejected: {
     code: 'CM1091',
     level: 'ERROR',

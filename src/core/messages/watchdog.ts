@@ -339,6 +339,27 @@ export const WATCHDOG_MESSAGES = {
     cure: 'Find out what connects there; watchdog.allowed_clients keeps others out.',
     everyMs: 60_000,
   },
+  linkNotSecured: {
+    code: 'CM2058',
+    event: 'link_refused',
+    level: 'LOG',
+    text: 'refused heartbeat link from {peer}: {reason}',
+    hint: 'heartbeat_secret_file of that conmgr and watchdog.secret_file must name the same secret.',
+    cause:
+      'watchdog.secret_file is set, and the TLS handshake with this peer failed: it has another secret, or it is no conmgr.',
+    cure: 'Copy the secret to that host and reload its conmgr, or find out what connects there.',
+    everyMs: 60_000,
+  },
+  linksNotSecured: {
+    code: 'CM2059',
+    level: 'LOG',
+    text: 'heartbeat links without secret that are up: {number}',
+    detail: 'They stay, but their end ends no session.',
+    hint: 'Set heartbeat_secret_file there and restart those conmgrs: cm_ctl restart -D DIRECTORY.',
+    cause: 'watchdog.secret_file was set while links were up; it holds for new ones.',
+    cure: 'Restart the conmgrs that are named by "cm_ctl watchdog status".',
+    everyMs: 0,
+  },
   linkRetimed: {
     code: 'CM2055',
     level: 'LOG',

@@ -93,17 +93,27 @@ export interface Standing {
   readonly disputed: boolean;
   /** Only reported sessions may be ended (watchdog.terminate_scope = monitored), and it has reported none, not even that. */
   readonly untold: boolean;
+  /** It proved that it knows the secret, or none is set. */
+  readonly authenticated: boolean;
 }
 
 /**
  * Why the end of a link may not end sessions; undefined when it may. Without these conditions whoever can open a
  * connection from a host and vanish would end that host's sessions.
  */
-export function reasonAgainst({ welcomed, beats, allowed, disputed, untold }: Standing): string | undefined {
+export function reasonAgainst({
+  welcomed,
+  beats,
+  allowed,
+  disputed,
+  untold,
+  authenticated,
+}: Standing): string | undefined {
   if (!welcomed) return 'it was never accepted';
   if (beats < BEATS_BEFORE_KILL) return `it had sent only ${beats} heartbeats`;
   if (!allowed) return 'its address is not in watchdog.allowed_clients';
   if (disputed) return 'another conmgr with the same identity tried to connect from a different address';
   if (untold) return 'it has not told which sessions it watches, and watchdog.terminate_scope is "monitored"';
+  if (!authenticated) return 'it did not prove the secret of watchdog.secret_file';
   return undefined;
 }

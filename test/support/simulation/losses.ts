@@ -121,7 +121,7 @@ export class Losses {
 
   #against({ beats, watched }: Known, disputed: boolean): string | undefined {
     const untold = this.#monitored && !watched.told;
-    return reasonAgainst({ welcomed: true, beats, allowed: true, disputed, untold });
+    return reasonAgainst({ welcomed: true, beats, allowed: true, disputed, untold, authenticated: true });
   }
 
   priorBeats(conmgrId: string, address: string): number {

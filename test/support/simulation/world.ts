@@ -44,6 +44,7 @@ export function conmgrConfig(instances: readonly number[], change: Partial<Conmg
     heartbeatTimeoutMs: 3000,
     heartbeatConnectIntervalMs: 1000,
     heartbeatConnectTimeoutMs: 2000,
+    heartbeatSecretFile: undefined,
     log: { destinations: ['stderr'], syslogFacility: 'LOCAL0', syslogIdent: 'conmgr', minMessages: 'LOG' },
     maxConnections: 0,
     gateway: false,

@@ -15,6 +15,7 @@ const LINK = {
   label: 'conmgr app1',
   timeoutMs: 3000,
   beats: 4,
+  authenticated: true,
 };
 const KNOWN: Memory = { paused: true, links: [LINK] };
 

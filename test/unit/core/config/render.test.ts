@@ -39,7 +39,7 @@ describe('the sample file', () => {
 
   it('shows the defaults: the examples alone and all its lines together mean the same', () => {
     const bare = resolveConmgrConfig(
-      "backend_host0 = 'db1.example.com'\nbackend_hostaddr0 = '192.0.2.1'\nlistener_port0 = 27547",
+      "backend_host0 = 'db1.example.com'\nbackend_hostaddr0 = '192.0.2.1'\nlistener_port0 = 27547\nheartbeat_secret_file = %d/heartbeat-secret",
     );
     const { config, problems } = resolveConmgrConfig(settings.join('\n'));
     assert.deepEqual(problems.map(formatProblem), []);

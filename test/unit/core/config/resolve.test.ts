@@ -98,7 +98,6 @@ describe('a parameter whose function is not in this version', () => {
     ['heartbeat_sslrootcert', "''", "'/etc/root.crt'"],
     ['heartbeat_sslcert', "''", "'/etc/conmgr.crt'"],
     ['heartbeat_sslkey', "''", "'/etc/conmgr.key'"],
-    ['heartbeat_secret_file', "''", "'/etc/conmgr.secret'"],
   ];
   for (const [name, ownDefault, other] of later) {
     it(`may be set to its default only: ${name} = ${ownDefault}`, () => {

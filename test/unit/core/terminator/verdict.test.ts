@@ -28,7 +28,14 @@ describe('what the end of a link means', () => {
 });
 
 describe('which link may cause an end', () => {
-  const GOOD = { welcomed: true, beats: 3, allowed: true, disputed: false, untold: false };
+  const GOOD = {
+    welcomed: true,
+    beats: 3,
+    allowed: true,
+    disputed: false,
+    untold: false,
+    authenticated: true,
+  };
 
   it('one that was welcomed, had three BEATs, is allowed, and has no double', () => {
     assert.equal(reasonAgainst(GOOD), undefined);
@@ -38,6 +45,7 @@ describe('which link may cause an end', () => {
     [{ welcomed: false }, 'it was never accepted'],
     [{ beats: 2 }, 'it had sent only 2 heartbeats'],
     [{ allowed: false }, 'its address is not in watchdog.allowed_clients'],
+    [{ authenticated: false }, 'it did not prove the secret of watchdog.secret_file'],
     [{ disputed: true }, 'another conmgr with the same identity tried to connect from a different address'],
     [
       { untold: true },
