@@ -2,6 +2,7 @@
 import {
   heartbeatConnectionsAllowed,
   instanceDescriptors,
+  statusDescriptors,
   statusTerm,
   watchdogDescriptors,
 } from '../core/config/descriptors.js';
@@ -102,10 +103,11 @@ const MOST_STRANGERS = 32;
 /** … and however little room it leaves, or no conmgr could ever connect. */
 const LEAST_STRANGERS = 4;
 
-/** How many connections that are no links the watchdog bears beside `links`. */
-export function strangersAllowed(links: number, log: Log): number {
+/** How many connections that are no links the watchdog bears beside `links` and a status_port. */
+export function strangersAllowed(links: number, log: Log, statusPort = 0): number {
   const limit = knownLimit(log) ?? Number.POSITIVE_INFINITY;
-  return Math.min(MOST_STRANGERS, Math.max(LEAST_STRANGERS, limit - OWN_DESCRIPTORS - links));
+  const left = limit - OWN_DESCRIPTORS - statusDescriptors(statusPort) - links;
+  return Math.min(MOST_STRANGERS, Math.max(LEAST_STRANGERS, left));
 }
 
 /** Compares the figure documented for an instance with a watchdog with the limit its postmaster runs with. */

@@ -83,7 +83,7 @@ export class Watchdog {
     this.#startedAt = clock.wallMs();
     this.#changedAt = this.#startedAt;
     this.#maxLinks = linksAllowed(this.#wantedLinks(settings), log, settings.config.statusPort);
-    this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
+    this.#maxStrangers = strangersAllowed(this.#maxLinks, log, settings.config.statusPort);
     this.#rights = new RightsCheck(log);
     this.#monitor = new InstanceMonitor({
       directory,
@@ -272,7 +272,7 @@ export class Watchdog {
     for (const { spec, params } of next.problems) log.write(spec, params);
     this.#reportUnreadable();
     this.#maxLinks = linksAllowed(this.#wantedLinks(next), log, statusPort);
-    this.#maxStrangers = strangersAllowed(this.#maxLinks, log);
+    this.#maxStrangers = strangersAllowed(this.#maxLinks, log, statusPort);
     if (before.config.terminateScope !== next.config.terminateScope) this.#links.scopeChanged();
     const secret = this.#protectAnew(before, next) ? ['the secret'] : [];
     const changed = [...reloadable, ...secret].join(', ') || 'nothing changed';

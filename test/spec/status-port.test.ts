@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
@@ -20,13 +21,14 @@ interface Scene {
 }
 
 /** A conmgr that is linked to a primary and a standby and serves its status. */
-async function scene(settings: ConmgrSettings = {}): Promise<Scene> {
+async function scene(settings: ConmgrSettings = {}, openFiles?: number): Promise<Scene> {
   const primary = await ScriptedWatchdog.start();
   const standby = await ScriptedWatchdog.start({ attributes: STANDBY });
   const port = Number(settings['status_port'] ?? (await freePort()));
   const conmgr = await ConmgrProcess.start({
     instances: [primary, standby].map((one) => ({ backendPort: one.port, watchdogPort: one.port })),
     settings: { status_port: port, ...settings },
+    ...(openFiles === undefined ? {} : { openFiles }),
   });
   ends.push(
     () => primary.stop(),
@@ -126,6 +128,12 @@ describe('status_port', () => {
     assert.match((await get(port, '/')).body, /class="wire bad"/);
   });
 
+  it('shows events that log_min_messages keeps out of the log', async () => {
+    const { conmgr, port } = await scene({ log_min_messages: 'PANIC' });
+    assert.match((await get(port, '/')).body, /link to instance 0 \([^)]*\) is up/);
+    assert.deepEqual(conmgr.linesLike(/./), []);
+  });
+
   it('changes with a restart only, which a reload says', async () => {
     const { conmgr, port } = await scene();
     const other = await freePort();
@@ -134,6 +142,28 @@ describe('status_port', () => {
     );
     for (const _ of [1, 2]) assert.deepEqual((await conmgr.reload()).needsRestart, ['status_port']);
     assert.equal((await get(port, '/status')).status, 200);
+  });
+
+  it('has its descriptors also when applications have taken all others', async () => {
+    const { conmgr, port } = await scene({}, 96);
+    let served = 0;
+    for (let refused = false; !refused; served++) {
+      const client = conmgr.ask();
+      refused = await client.candidates().then(
+        () => false,
+        () => true,
+      );
+    }
+    assert.ok(served > 10 && served < 60, `${served}`);
+    const idle = ['127.0.0.1', '::1'].flatMap((host) =>
+      Array.from({ length: host === '::1' ? 8 : 7 }, () => connect({ host, port })),
+    );
+    ends.push(() => idle.map((socket) => socket.destroy()));
+    await Promise.all(idle.map((socket) => once(socket, 'connect')));
+    const metrics = parseExposition((await get(port, '/metrics')).body);
+    const open = sampleOf(metrics, 'conmgr_open_file_descriptors') ?? Number.POSITIVE_INFINITY;
+    assert.ok(open < 96, `${open} of 96`);
+    assert.equal((await conmgr.status()).instances[0]?.link.phase, 'up');
   });
 
   it('that is taken is a WARNING, and conmgr runs without it', async () => {

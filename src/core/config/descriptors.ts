@@ -45,8 +45,8 @@ export function instanceDescriptors(
   return { figure, formula };
 }
 
-/** How many descriptors a status_port takes. */
-function statusDescriptors(statusPort: number): number {
+/** How many descriptors a status_port takes: none where it is 0. */
+export function statusDescriptors(statusPort: number): number {
   return statusPort === 0 ? 0 : STATUS_PORT;
 }
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Log, MessageParams, MessageSpec } from '../../../src/core/messages/message.js';
 import { renderMessage } from '../../../src/core/messages/message.js';
 import { descriptorLimit } from '../../../src/io/limits.js';
-import { checkPostmasterLimit, linksAllowed } from '../../../src/watchdog/preflight.js';
+import { checkPostmasterLimit, linksAllowed, strangersAllowed } from '../../../src/watchdog/preflight.js';
 
 /** A log that keeps `LEVEL text`. */
 function kept(): { readonly log: Log; readonly lines: string[] } {
@@ -29,6 +29,13 @@ describe('descriptors of the watchdog: 50 + max_heartbeat_connections', () => {
     assert.deepEqual(lines, [
       `WARNING limit of ${soft} open files allows ${soft - 50} heartbeat connections instead of ${soft - 49}`,
     ]);
+  });
+
+  it('a status_port takes 18 of them, from links and from connections that are no links yet', () => {
+    const { log } = kept();
+    assert.equal(linksAllowed(soft - 50, log, 9188), soft - 68);
+    assert.equal(strangersAllowed(soft - 68, log, 9188), 16);
+    assert.equal(strangersAllowed(soft - 68, log), 32);
   });
 });
 
