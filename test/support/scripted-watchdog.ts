@@ -7,6 +7,7 @@ import {
 } from '../../src/core/protocol/attributes.js';
 import { encodeAttributes } from '../../src/core/protocol/codec.js';
 import {
+  FRAME_LIMITS,
   GOODBYE_REASONS,
   type GoodbyeReason,
   type HeartbeatMessage,
@@ -158,6 +159,7 @@ export class ScriptedLink {
   /** WELCOME, a BEAT, the attributes; from now on a BEAT every interval. */
   welcome(hello: HeartbeatMessageOf<'hello'>): void {
     const { graceMs, systemIdentifier, bootId } = this.#watchdog;
+    this.#framed.setLimit(FRAME_LIMITS.max);
     this.send({
       name: 'welcome',
       version: 1,
@@ -166,7 +168,7 @@ export class ScriptedLink {
       restartGraceMs: graceMs,
       bootId,
       systemIdentifier,
-      maxFrame: 4096,
+      maxFrame: FRAME_LIMITS.max,
       software: 'scripted watchdog',
     });
     this.tell();
