@@ -15,7 +15,7 @@ import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { openDirectory } from '../io/conmgr-directory.js';
 import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
 import type { LinkSecurity } from '../io/link-security.js';
-import { SecretFileError } from '../io/secret-file.js';
+import { isForeignCredential, SecretFileError } from '../io/secret-file.js';
 import type { Call } from './call.js';
 import { checkKernel } from './check-kernel.js';
 import { readConfiguration } from './configuration.js';
@@ -64,8 +64,14 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   return EXIT.failed;
 }
 
-/** The secret as the conmgr would read it. Outside of its unit a credential of the unit cannot be had. */
-async function linkSecurity({ world }: Call, config: ConmgrConfig, directory: string): Promise<LinkSecurity> {
+/** The secret as the conmgr would read it; undefined for a credential, which only its unit can have. */
+async function linkSecurity(
+  { world }: Call,
+  config: ConmgrConfig,
+  directory: string,
+): Promise<LinkSecurity | undefined> {
+  const { heartbeatSecretFile: path = '' } = config;
+  if (isForeignCredential({ path, env: world.environment })) return undefined;
   try {
     return await readLinkSecurity(config, directory, world.environment);
   } catch (error) {

@@ -41,11 +41,16 @@ export interface InstanceTrial {
   readonly postmasterFailure: string;
 }
 
-/** Tries one instance within heartbeat_connect_timeout for each address. Never rejects. */
+const NOT_TRIED = 'not tried: only the systemd unit has the credential with its secret';
+
+/**
+ * Tries one instance within heartbeat_connect_timeout for each address; not its watchdog where the protection of the
+ * link is not known. Never rejects.
+ */
 export async function tryInstance(
   instance: InstanceConfig,
   config: ConmgrConfig,
-  security: LinkSecurity,
+  security: LinkSecurity | undefined,
 ): Promise<InstanceTrial> {
   let addresses: readonly string[];
   try {
@@ -58,7 +63,9 @@ export async function tryInstance(
   for (const address of addresses) {
     const timeoutMs = config.heartbeatConnectTimeoutMs;
     const [watchdog, postmaster] = await Promise.all([
-      tryWatchdog({ address, port: instance.watchdogPort, security }, config),
+      security === undefined
+        ? { failure: NOT_TRIED }
+        : tryWatchdog({ address, port: instance.watchdogPort, security }, config),
       probePostmaster({ host: address, port: instance.backendPort }, timeoutMs),
     ]);
     trial = { instance, address, watchdog, postmasterFailure: postmaster.text };

@@ -17,7 +17,7 @@ import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { type DataDirectory, openDataDirectory, readPostmaster } from '../io/data-directory.js';
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { descriptorLimit } from '../io/limits.js';
-import { readSecretFile, SecretFileError } from '../io/secret-file.js';
+import { isForeignCredential, readSecretFile, SecretFileError } from '../io/secret-file.js';
 import { unitOfProcess } from '../io/systemd-job.js';
 import type { Call } from './call.js';
 import { dataDirectoryError } from './data-directory-error.js';
@@ -70,7 +70,7 @@ async function checkSecret(
   path: string | undefined,
   { world: { output, environment: env } }: Call,
 ): Promise<number> {
-  if (path === undefined) return 0;
+  if (path === undefined || isForeignCredential({ path, env })) return 0;
   try {
     await readSecretFile({ path, base, owner, env });
     return 0;

@@ -18,6 +18,11 @@ export class SecretFileError extends Error {
   }
 }
 
+/** Whether a name is that of a credential, and this process has none: only the unit can read it. */
+export function isForeignCredential({ path, env }: Pick<SecretPlace, 'path' | 'env'>): boolean {
+  return path.startsWith(CREDENTIALS_PREFIX) && env['CREDENTIALS_DIRECTORY'] === undefined;
+}
+
 /** Where a secret stands and who may own the file. */
 export interface SecretPlace {
   /** As configured: absolute, relative to `base`, or %d/NAME for a credential of the systemd unit. */

@@ -48,10 +48,14 @@ export class TlsGate {
   accept(raw: net.Socket, admittance: Admittance): void {
     const name = nameOf(raw);
     const late = `no TLS handshake within ${HANDSHAKE_LIMIT_MS} ms`;
-    const timer = setTimeout(() => this.#end(name, late), HANDSHAKE_LIMIT_MS);
+    // One that has come through may close when another already has its name.
+    const end = (text: string): void => {
+      if (this.#waiting.get(name)?.raw === raw) this.#end(name, text);
+    };
+    const timer = setTimeout(end, HANDSHAKE_LIMIT_MS, late);
     this.#waiting.set(name, { raw, admittance, timer, stranger: false });
     raw.on('error', () => {});
-    raw.once('close', () => this.#end(name, ''));
+    raw.once('close', () => end(''));
     raw.once('data', (chunk: Buffer) => {
       raw.pause();
       raw.unshift(chunk);
