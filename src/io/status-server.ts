@@ -3,6 +3,7 @@
  * (docs/decisions/0032-status-port.md). It never ends the process and never keeps it alive.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { STATUS_CONNECTIONS } from '../core/config/descriptors.js';
 import { EXPOSITION_TYPE } from '../core/status/exposition.js';
 import { PAGE_ICON, PAGE_SCRIPT, PAGE_STYLE } from '../core/status/page-assets.js';
@@ -64,6 +65,8 @@ export class StatusServer {
   readonly #options: StatusServerOptions;
   readonly #servers: Server[] = [];
   readonly #documents = new Map<Made, string>();
+  /** Connections with a request that is not answered yet. */
+  readonly #busy = new WeakSet<Socket>();
   #picture: Promise<Picture> | undefined;
   #goodUntil: MonotonicMs = Number.NEGATIVE_INFINITY;
 
@@ -103,7 +106,7 @@ export class StatusServer {
         keepAliveTimeout: KEEP_ALIVE_MS,
         connectionsCheckingInterval: LOOK_EVERY_MS,
       },
-      (request, response) => void this.#answer(request, response),
+      (request, response) => this.#take(request, response),
     );
     server.maxConnections = STATUS_CONNECTIONS / ADDRESSES.length;
     server.timeout = STALLED_MS;
@@ -118,6 +121,21 @@ export class StatusServer {
         resolve(undefined);
       });
     });
+  }
+
+  /**
+   * One request at a time on a connection: of a thousand in one packet Node.js would hand out all before anything else
+   * in the process had its turn.
+   */
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    if (this.#busy.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    this.#busy.add(socket);
+    response.once('close', () => this.#busy.delete(socket));
+    void this.#answer(request, response);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

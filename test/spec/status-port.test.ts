@@ -212,6 +212,25 @@ describe('a request to status_port', () => {
     }
   });
 
+  it('is one at a time: a thousand in one packet end the connection and hold up nobody', async () => {
+    const { conmgr, port } = await scene();
+    const one = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    assert.equal(await raw(port, one.repeat(1000)).closed, '');
+    const { socket, closed } = raw(port, one);
+    let got = '';
+    socket.on('data', (chunk) => {
+      got += chunk.toString('latin1');
+    });
+    const answers = (text: string): number => text.split('</html>').length - 1;
+    for (const number of [1, 2, 3]) {
+      await eventually(() => answers(got) === number, { what: `${number} answers` });
+      if (number < 3) socket.write(one);
+    }
+    socket.end();
+    assert.equal(answers(await closed), 3);
+    assert.ok((await conmgr.status()).instances.every(({ link }) => link.phase === 'up'));
+  });
+
   it('with more than 8 kB of headers is refused', async () => {
     const { port } = await scene();
     const { closed } = raw(port, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(9000)}\r\n\r\n`);
