@@ -29,6 +29,11 @@ export class Application {
   refusal: ErrorFields | undefined;
   #closed = false;
 
+  /** Name of its conmgr. */
+  get conmgr(): string {
+    return this.#conmgr.name;
+  }
+
   constructor(world: World, conmgr: ConmgrProcess, name: string, target: TargetSessionAttrs) {
     this.#world = world;
     this.#conmgr = conmgr;

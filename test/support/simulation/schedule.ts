@@ -36,8 +36,16 @@ export class Schedule {
     this.seed = seed;
     this.world = new World(seed);
     this.#random = seeded(seed ^ 0x5eed);
-    for (const name of SERVERS) this.world.addServer(name, name === 'db1' ? 'primary' : 'standby');
-    for (const name of CONMGRS) this.world.addConmgr(name, conmgrConfig([1, 2, 3]));
+    // Every other schedule has its conmgrs behind one address, where only what they report tells their sessions apart.
+    const behind = seed % 2 === 1;
+    const terminateScope = behind ? 'monitored' : 'address';
+    for (const name of SERVERS) {
+      this.world.addServer(name, name === 'db1' ? 'primary' : 'standby', { terminateScope });
+    }
+    for (const [at, name] of CONMGRS.entries()) {
+      const where = behind ? (['10.0.1.1', `192.168.0.${at + 1}`] as const) : [];
+      this.world.addConmgr(name, conmgrConfig([1, 2, 3]), ...where);
+    }
     this.#advance(5000);
     for (let count = 0; count < 4; count += 1) this.#attach();
   }
@@ -261,7 +269,7 @@ export class Schedule {
     const { world } = this;
     for (const { at, who, what } of world.notes.slice(this.#seen)) {
       const told = /^told: drop \((?!role|conflict)/.test(what);
-      const ended = /^ended sessions of (app\d): (?!none)/.exec(what);
+      const ended = /^ended sessions of (app\d): (?!none)([^ ,]+(?:, [^ ,]+)*)/.exec(what);
       if (told && world.applications.has(who)) {
         const pairs = [...this.#disturbed.values()];
         this.#demand(
@@ -275,6 +283,11 @@ export class Schedule {
           when !== undefined && at - when <= AFTERMATH_MS,
           `${who} ended without a cause: ${what}`,
         );
+        for (const name of (ended[2] ?? '').split(', '))
+          this.#demand(
+            world.application(name).conmgr === ended[1],
+            `${name} was none of ${ended[1]}: ${what}`,
+          );
       }
     }
     this.#seen = world.notes.length;
