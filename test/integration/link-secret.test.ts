@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
@@ -261,5 +261,76 @@ describe('conmgr with a secret', () => {
     assert.match(problems.join(), /^heartbeat_secret_file: secret file/);
     await one.linked();
     await one.stop();
+  });
+});
+
+describe('a frozen peer on a link with a secret', () => {
+  it('a watchdog that hangs is lost after heartbeat_timeout, and linked again when it goes on', async () => {
+    const one = await conmgr(file);
+    await one.linked();
+    const { mark } = one;
+    const from = performance.now();
+    process.kill(watchdog.running.pid, 'SIGSTOP');
+    try {
+      await one.logged(/link to instance 0 .*no packet|instance 0 .* is lost/, mark);
+      const tookMs = performance.now() - from;
+      assert.ok(tookMs > 1500 && tookMs < 4000, `${Math.round(tookMs)} ms with a time-out of 2 s`);
+    } finally {
+      process.kill(watchdog.running.pid, 'SIGCONT');
+    }
+    await one.linked();
+    await one.stop();
+  });
+
+  it('a conmgr that hangs has the sessions of its address ended after its time-out', async () => {
+    const one = await conmgr(file);
+    await one.linked();
+    const links = async () => (await watchdog.status()).links;
+    await eventually(async () => (await links()).some(({ spared }) => spared === ''), { what: 'it counts' });
+    const session = await sessionFrom(server, '127.0.0.1');
+    process.kill(one.pid, 'SIGSTOP');
+    try {
+      assert.equal(await session.ended, ADMIN_SHUTDOWN);
+    } finally {
+      process.kill(one.pid, 'SIGCONT');
+    }
+    await one.linked();
+    await one.stop();
+  });
+});
+
+describe('what checks say of a secret', () => {
+  function check(...words: string[]): { status: number | null; output: string } {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [built('bin/cm_ctl.js'), ...words], {
+      encoding: 'utf8',
+    });
+    return { status, output: stdout + stderr };
+  }
+
+  it('cm_ctl check ends with 78 for a file that others may read, and tries no link for a credential', () => {
+    const place = temporaryDirectory('cm-');
+    const open = secretFile('open-too', secret);
+    chmodSync(open, 0o604);
+    const lines = [{ backendPort: server.port, host: server.host, watchdogPort: watchdog.port }];
+    const write = (path: string): void =>
+      writeFileSync(join(place, 'conmgr.conf'), conmgrConf(lines, { heartbeat_secret_file: path }));
+    write(open);
+    const bad = check('check', '-D', place);
+    assert.equal(bad.status, 78);
+    assert.match(bad.output, /secret file ".*open-too" may be used by group or others \(mode 0604\)/);
+    write('%d/heartbeat');
+    const credential = check('check', '-D', place);
+    assert.equal(credential.status, 1);
+    assert.match(credential.output, /not tried: only the systemd unit has the credential/);
+    write(file);
+    assert.equal(check('check', '-D', place).status, 0);
+  });
+
+  it('cm_ctl watchdog check names a file that cannot be used', async () => {
+    await server.append({ 'watchdog.secret_file': join(directory, 'nowhere') });
+    const { status, output } = check('watchdog', 'check', '-D', server.dataDir);
+    assert.notEqual(status, 0);
+    assert.match(output, /parameter "watchdog\.secret_file": secret file ".*nowhere" could not be read/);
+    await server.append({ 'watchdog.secret_file': file });
   });
 });
