@@ -21,6 +21,9 @@ import { WatchedSessions } from '../core/terminator/watched.js';
 import { type Clock, type MonotonicMs, NEVER, type TimerHandle } from '../core/time.js';
 import { FramedSocket } from '../io/tcp-frames.js';
 
+/** HELLO and three BEATs: a conmgr that reports has done so by then, for it is asked with WELCOME. */
+const PACKETS_BEFORE_REPORT = 4;
+
 /** What a link needs of, and tells, its owner. */
 export interface LinkOwner {
   readonly clock: Clock;
@@ -48,6 +51,8 @@ export class Link {
   disputed = false;
   /** What its conmgr has reported; before the first report, what it had reported on its link before. */
   watched = new WatchedSessions();
+  /** It has reported on this link. */
+  hasReported = false;
   /** The peer has proven that it knows the secret. */
   readonly authenticated: boolean;
   readonly #owner: LinkOwner;
@@ -109,6 +114,9 @@ export class Link {
     const { beats } = this.#state.data;
     const { state, effects } = stepSession(this.#state, event, this.#owner.clock.monotonicMs());
     this.#state = state;
+    // An older version than the one before will never report, and what that one did is no longer true.
+    if (!this.hasReported && this.watched.told && state.data.packetsReceived > PACKETS_BEFORE_REPORT)
+      this.watched = new WatchedSessions();
     for (const effect of effects) this.#carryOut(effect);
     if (state.data.beats === BEATS_BEFORE_KILL && beats < BEATS_BEFORE_KILL) this.#owner.proven(this);
     this.#arm();

@@ -295,6 +295,7 @@ export class Links {
     if (!this.#options.monitored()) return;
     const { log } = this.#options;
     const names = { peer: link.address, label: link.label };
+    link.hasReported = true;
     const news = link.watched.apply(message);
     if (news === 'begun') log.write(TERMINATOR_MESSAGES.sessionsReported, names);
     if (news === 'full') log.write(TERMINATOR_MESSAGES.tooManyReported, { ...names, limit: MOST_WATCHED });

@@ -205,6 +205,31 @@ describe('with terminate_scope = monitored', () => {
     await isKept(session);
   });
 
+  it('what was reported on the link before holds for a moment, and is forgotten if an older conmgr has come back', async () => {
+    await start({ restart_grace: '10' });
+    const from = address();
+    const session = await sessionFrom(server, from);
+    const before = await connect(from);
+    await report(before, from, { port: await portOf(session), pid: session.pid });
+    await before.end();
+    const again = await watchdog.open({
+      localAddress: from,
+      conmgrId: before.conmgrId,
+      intervalMs: 200,
+      timeoutMs: 5000,
+    });
+    again.hello();
+    await again.next('welcome');
+    const sessions = async (): Promise<number | null | undefined> =>
+      (await watchdog.status()).links[0]?.sessions;
+    assert.equal(await sessions(), 1);
+    await again.prove(4);
+    assert.equal(await sessions(), null);
+    await again.end();
+    await watchdog.line(new RegExp(`no session of ${from} is ended .*: it has not told which sessions`));
+    await isKept(session);
+  });
+
   it('a reload changes the scope: conmgrs are asked, or told that it is no longer wanted', async () => {
     await start({ terminate_scope: 'address' });
     const from = address();
