@@ -111,6 +111,8 @@ export const PROCESS_MESSAGES = {
     cause:
       'The figure documented for an instance with a watchdog is higher than the limit its postmaster runs with. Debian starts PostgreSQL with 1024, and without watchdog.max_heartbeat_connections as many links as max_connections are reckoned with.',
     cure: 'Set watchdog.max_heartbeat_connections to the number of application hosts and reload the watchdog; or raise LimitNOFILE= of the unit that starts PostgreSQL and restart it at the next occasion.',
+    // It comes once for each start of the instance.
+    everyMs: 0,
   },
   limitUnknown: {
     code: 'CM1111',
