@@ -9,6 +9,7 @@
  * Needs root: the servers are on hosts of their own, network namespaces, of which one is cut off.
  */
 import { DatabaseHost, setUpNetwork } from '../../test/drivers/harness/network.js';
+import { KernelParts } from '../../test/kernel/parts.js';
 import { setUpNetwork as setUpKernel } from '../../test/kernel/place.js';
 import { ConmgrProcess, type ConmgrSettings } from '../../test/support/conmgr-process.js';
 import { freePort } from '../../test/support/free-ports.js';
@@ -18,7 +19,7 @@ import { type Running, startCommand } from '../../test/support/running.js';
 import { inTree, temporaryDirectory } from '../../test/support/tree.js';
 import { TestWatchdog } from '../../test/support/watchdog.js';
 import { ms, printBlock, Samples, shuffledRounds } from '../figures.js';
-import { startKernelParts, whyNoRedirect } from './kernel.js';
+import { whyNoRedirect } from './kernel.js';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] || 7);
 const TIMEOUT_MS = 500;
@@ -130,7 +131,7 @@ async function loss(way: 'gateway' | 'kernel', round: number): Promise<void> {
   const watchdogs = [await TestWatchdog.start(primary), await TestWatchdog.start(standby)];
   const listener = await freePort();
   const servers: Places = hosts.map(({ address }) => [address, SERVER_PORT] as const);
-  const kernel = way === 'kernel' ? await startKernelParts(`gap-${scenes}`, servers, listener) : undefined;
+  const kernel = way === 'kernel' ? await KernelParts.start(`gap-${scenes}`, servers, [listener]) : undefined;
   const directory = temporaryDirectory('cm-');
   giveToServers(directory);
   const conmgr = await ConmgrProcess.start({
@@ -188,7 +189,7 @@ async function loss(way: 'gateway' | 'kernel', round: number): Promise<void> {
   );
   await Promise.all(running.map(([, app]) => app.stop('SIGKILL')));
   await conmgr.stop('SIGKILL');
-  await kernel?.stop();
+  await kernel?.end();
   await Promise.all(watchdogs.map((watchdog) => watchdog.stop('SIGKILL')));
   await Promise.all([primary.end(), standby.end()]);
   await Promise.all(hosts.map((host) => host.end()));

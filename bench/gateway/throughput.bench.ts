@@ -8,6 +8,7 @@
  *
  * The redirect needs root, who runs all of it in a network namespace of its own, and the programs of `make bpf`.
  */
+import { KernelParts } from '../../test/kernel/parts.js';
 import { setUpNetwork } from '../../test/kernel/place.js';
 import { ConmgrProcess } from '../../test/support/conmgr-process.js';
 import { freePort } from '../../test/support/free-ports.js';
@@ -16,7 +17,7 @@ import { asServer, giveToServers } from '../../test/support/postgres-account.js'
 import { temporaryDirectory } from '../../test/support/tree.js';
 import { TestWatchdog } from '../../test/support/watchdog.js';
 import { printBlock, Samples, shuffledRounds } from '../figures.js';
-import { startKernelParts, whyNoRedirect } from './kernel.js';
+import { whyNoRedirect } from './kernel.js';
 import { cpuMsWithChildren, findProgram, startPeers } from './peers.js';
 import { type Load, prepareTables, runLoad } from './pgbench.js';
 
@@ -56,7 +57,7 @@ const noRedirect = whyNoRedirect();
 if (noRedirect !== undefined) missing.push(`the redirect is not measured: ${noRedirect}`);
 const redirect =
   noRedirect === undefined
-    ? await startKernelParts('throughput', [['127.0.0.1', server.port]], listener)
+    ? await KernelParts.start('throughput', [['127.0.0.1', server.port]], [listener])
     : undefined;
 const directory = temporaryDirectory('cm-');
 giveToServers(directory);
@@ -181,7 +182,7 @@ try {
 } finally {
   await conmgr.stop('SIGKILL');
   await Promise.all(peers.map((peer) => peer.stop()));
-  await redirect?.stop();
+  await redirect?.end();
   await watchdog.stop('SIGKILL');
   await server.end();
 }

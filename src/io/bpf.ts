@@ -4,6 +4,7 @@
  * Errors are thrown with the name of the system's error in `code`. Descriptors are the caller's to close.
  */
 import { Buffer } from 'node:buffer';
+import type { ObjectMap } from '../core/redirect/elf.js';
 import { errnoName, errnoText, type Native, type NativeFunction } from './native.js';
 
 /** Number of bpf(2) (asm/unistd_64.h, asm-generic/unistd.h). */
@@ -35,16 +36,6 @@ export class BpfError extends Error {
     this.code = errnoName(errno);
     this.log = log;
   }
-}
-
-/** Arguments of MAP_CREATE. */
-export interface MapShape {
-  readonly name: string;
-  readonly type: number;
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly entries: number;
-  readonly flags: number;
 }
 
 /** Arguments of PROG_LOAD. */
@@ -106,7 +97,7 @@ export class Bpf {
     }
   }
 
-  createMap(shape: MapShape): number {
+  createMap(shape: ObjectMap): number {
     const result = this.#call('bpf_map_create', COMMAND.MAP_CREATE, shape);
     return this.#checked(`could not make map "${shape.name}"`, result);
   }

@@ -4,11 +4,12 @@
  * Both halves are here, so that conmgr, the watchdog and cm_ctl agree on framing and bounds. The socket is
  * 0600: whoever may connect may also signal the process. What the lines mean is not known here.
  */
-import { closeSync, constants, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CONTROL_SOCKET, type ControlAnswer, type ControlRequest } from '../core/control/protocol.js';
+import { listenUnix } from './unix-listen.js';
 
 /** sun_path holds 108 bytes with its final zero (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -55,22 +56,11 @@ export async function serveControl(options: ServeControlOptions): Promise<{ clos
   });
   server.maxConnections = MAX_CLIENTS;
   try {
-    removeLeftover(place.path);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      // bind(2) happens inside listen(), so the mask holds for the socket file and for nothing else of ours.
-      const mask = process.umask(0o177);
-      try {
-        server.listen(place.path, resolve);
-      } finally {
-        process.umask(mask);
-      }
-    });
+    await listenUnix(server, place.path);
   } catch (error) {
     place.release();
     throw error;
   }
-  server.on('error', () => {});
   return {
     close: () =>
       new Promise((resolve) => {
@@ -81,14 +71,6 @@ export async function serveControl(options: ServeControlOptions): Promise<{ clos
         for (const socket of sockets) socket.destroy();
       }),
   };
-}
-
-function removeLeftover(path: string): void {
-  try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }
 
 /** A path short enough for a socket address: through a descriptor of the directory where it would be too long. */

@@ -2,13 +2,14 @@
  * The socket of the privileged helper: who connects is known by the kernel (SO_PEERCRED), lines and connections are
  * bounded, and whoever does not read is not listened to.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { MOST_REQUEST_BYTES, RequestAllowance } from '../core/guard/request.js';
 import type { Clock } from '../core/time.js';
 import { LineBuffer } from './control-socket.js';
 import type { Native } from './native.js';
 import { type PeerCredentials, peerCredentials } from './unix-datagram.js';
+import { listenUnix } from './unix-listen.js';
 
 const MOST_CALLERS = 64;
 const MOST_CALLERS_OF_USER = 16;
@@ -55,17 +56,7 @@ export async function serveHelper(options: HelperSocketOptions): Promise<{ close
     socket.once('close', () => callers.delete(socket));
     void serveCaller(socket, peer, options);
   });
-  removeLeftover(options.path);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    const mask = process.umask(0o177);
-    try {
-      server.listen(options.path, resolve);
-    } finally {
-      process.umask(mask);
-    }
-  });
-  server.on('error', () => {});
+  await listenUnix(server, options.path);
   chmodSync(options.path, SOCKET_MODE);
   return {
     close: () =>
@@ -74,14 +65,6 @@ export async function serveHelper(options: HelperSocketOptions): Promise<{ close
         for (const socket of callers.keys()) socket.destroy();
       }),
   };
-}
-
-function removeLeftover(path: string): void {
-  try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }
 
 function refuse(socket: Socket, peer: PeerCredentials, reason: string, options: HelperSocketOptions): void {

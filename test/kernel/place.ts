@@ -3,6 +3,7 @@
  * its own. This sets up what every test file needs in there: a loopback interface, a network in which nobody answers, a
  * file system for pins, and a control group.
  */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -118,6 +119,21 @@ export function helperWords(...args: string[]): string[] {
 export function helperCommand(...args: string[]): Running {
   const [command = '', ...words] = helperWords(...args);
   return startCommand(command, words);
+}
+
+/** Loads the redirect programs for a control group, or "none", as their unit does. Rejects with what it said. */
+export async function loadPrograms(pins: string, cgroup: string): Promise<void> {
+  const whose = ['--user', String(NOBODY), '--object', OBJECT];
+  await succeeds(helperCommand('load', '--pins', pins, '--cgroup', cgroup, ...whose));
+}
+
+export async function unloadPrograms(pins: string, cgroup: string): Promise<void> {
+  await succeeds(helperCommand('unload', '--pins', pins, '--cgroup', cgroup));
+}
+
+async function succeeds(command: Running): Promise<void> {
+  const { code, stderr } = await command.done;
+  assert.equal(code, 0, stderr);
 }
 
 /** The program as its unit starts it: an unprivileged user with these capabilities and no other; `within` stands before it. */

@@ -13,6 +13,7 @@ import { type Caller, callHelper } from './caller.js';
 import {
   controlGroup,
   helperCommand,
+  loadPrograms,
   NOBODY,
   OBJECT,
   pinFileSystem,
@@ -20,6 +21,7 @@ import {
   socketPath,
   startHelper,
   targetLists,
+  unloadPrograms,
 } from './place.js';
 
 const ONE = '127.0.0.2';
@@ -61,14 +63,10 @@ describe('the redirect, in the kernel', () => {
       { ok: true },
     );
   const load = async (pinned = pins, cgroup = group.path) => {
-    const { code, stderr } = await helperCommand(
-      ...['load', '--pins', pinned, '--cgroup', cgroup, '--user', String(NOBODY), '--object', OBJECT],
-    ).done;
-    assert.equal(code, 0, stderr);
+    await loadPrograms(pinned, cgroup);
   };
   const unload = async (pinned = pins, cgroup = group.path) => {
-    const { code, stderr } = await helperCommand('unload', '--pins', pinned, '--cgroup', cgroup).done;
-    assert.equal(code, 0, stderr);
+    await unloadPrograms(pinned, cgroup);
   };
 
   before(async () => {

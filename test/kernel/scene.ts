@@ -11,8 +11,8 @@ import { temporaryDirectory } from '../support/tree.js';
 import {
   controlGroup,
   helperCommand,
+  loadPrograms,
   NOBODY,
-  OBJECT,
   pinFileSystem,
   setUpNetwork,
   socketPath,
@@ -158,10 +158,7 @@ export class KernelScene {
   }
 
   async load(pins = this.pins): Promise<void> {
-    const { code, stderr } = await helperCommand(
-      ...['load', '--pins', pins, '--cgroup', this.#group.path, '--user', String(NOBODY), '--object', OBJECT],
-    ).done;
-    if (code !== 0) throw new Error(stderr);
+    await loadPrograms(pins, this.#group.path);
   }
 
   async unload(pins = this.pins): Promise<void> {

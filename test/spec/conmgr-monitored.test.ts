@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict';
-import { afterEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { encodeBackend } from '../../src/core/protocol/first-phase.js';
 import { type WatchedRecord, WatchedSessions } from '../../src/core/terminator/watched.js';
 import { eventually } from '../support/eventually.js';
-import { type GatewayScene, gatewayScene } from '../support/gateway-scene.js';
+import { gatewayScenes } from '../support/gateway-scene.js';
 import { startup } from '../support/raw-driver.js';
 import type { ScriptedLink } from '../support/scripted-watchdog.js';
 
 const HERE = '127.0.0.1';
 
-const scenes: GatewayScene[] = [];
-afterEach(async () => {
-  await Promise.all(scenes.splice(0).map((scene) => scene.end()));
-});
-
-async function start(...args: Parameters<typeof gatewayScene>): Promise<GatewayScene> {
-  const scene = await gatewayScene(...args);
-  scenes.push(scene);
-  return scene;
-}
+const start = gatewayScenes();
 
 const want = (link: ScriptedLink, wanted: boolean): void =>
   link.send({ name: 'wantSessions', wanted: wanted ? 1 : 0 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { encodeCancelRequest } from '../../src/core/protocol/startup.js';
 import { eventually } from '../support/eventually.js';
-import { type GatewayScene, gatewayScene } from '../support/gateway-scene.js';
+import { type GatewayScene, gatewayScene, gatewayScenes } from '../support/gateway-scene.js';
 import { type RawDriver, SSL_REQUEST, startup } from '../support/raw-driver.js';
 import { greeting, type ServerEnd } from '../support/scripted-sql-server.js';
 import { PRIMARY, type ScriptedLink, STANDBY } from '../support/scripted-watchdog.js';
@@ -11,16 +11,7 @@ import { PRIMARY, type ScriptedLink, STANDBY } from '../support/scripted-watchdo
 const EPS_MS = 500;
 const MB = 1024 * 1024;
 
-const scenes: GatewayScene[] = [];
-afterEach(async () => {
-  await Promise.all(scenes.splice(0).map((scene) => scene.end()));
-});
-
-async function start(...args: Parameters<typeof gatewayScene>): Promise<GatewayScene> {
-  const scene = await gatewayScene(...args);
-  scenes.push(scene);
-  return scene;
-}
+const start = gatewayScenes();
 
 /** A driver that is served by instance 0, and its connection as that server has it. */
 async function served({ drive, servers }: GatewayScene): Promise<[RawDriver, ServerEnd]> {

@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { afterEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { encodeStartup } from '../../src/core/protocol/startup.js';
 import { eventually } from '../support/eventually.js';
-import { type GatewayScene, gatewayScene } from '../support/gateway-scene.js';
+import { gatewayScenes } from '../support/gateway-scene.js';
 import { CLIENT_HELLO, GSSENC_REQUEST, SSL_REQUEST, startup } from '../support/raw-driver.js';
 import { greeting } from '../support/scripted-sql-server.js';
 
 const EPS_MS = 500;
 
-const scenes: GatewayScene[] = [];
-afterEach(async () => {
-  await Promise.all(scenes.splice(0).map((scene) => scene.end()));
-});
-
-async function start(...args: Parameters<typeof gatewayScene>): Promise<GatewayScene> {
-  const scene = await gatewayScene(...args);
-  scenes.push(scene);
-  return scene;
-}
+const start = gatewayScenes();
 
 describe('a stock driver is forwarded from its first octet on', () => {
   it('in plain text: the start-up packet reaches the server as it was sent, and the answer comes back as it was given', async () => {

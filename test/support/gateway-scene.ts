@@ -1,4 +1,5 @@
 /** A set with scripted SQL servers behind it and stock drivers before it: what most tests of the gateway begin with. */
+import { afterEach } from 'node:test';
 import type { ConmgrSettings } from './conmgr-process.js';
 import { RawDriver } from './raw-driver.js';
 import { ScriptedSet } from './scripted-set.js';
@@ -44,5 +45,18 @@ export async function gatewayScene(
       for (const server of servers) server?.stop();
       await set.end();
     },
+  };
+}
+
+/** What starts scenes for the tests of the file that calls it; each ends with its test. */
+export function gatewayScenes(): typeof gatewayScene {
+  const scenes: GatewayScene[] = [];
+  afterEach(async () => {
+    await Promise.all(scenes.splice(0).map((scene) => scene.end()));
+  });
+  return async (...args) => {
+    const scene = await gatewayScene(...args);
+    scenes.push(scene);
+    return scene;
   };
 }

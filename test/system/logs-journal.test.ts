@@ -1,10 +1,10 @@
 /** What the journal has of both daemons: entries with fields, explanations, and standard error of a unit. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { SYSLOG_SEVERITY } from '../../src/core/messages/format.js';
 import type { Level } from '../../src/core/messages/message.js';
 import { suites } from './harness/images.js';
-import { type LoggingDaemon, LogScene } from './harness/log-scene.js';
+import { type LoggingDaemon, type LogScene, logScene } from './harness/log-scene.js';
 
 const priorityOf = (level: string): string => String(SYSLOG_SEVERITY[level as Level]);
 
@@ -58,12 +58,7 @@ function rules(scene: () => LogScene, daemon: () => LoggingDaemon): void {
 
 for (const suite of suites()) {
   describe(`on ${suite.name}`, () => {
-    let shared: LogScene | undefined;
-    const scene = (): LogScene => shared as LogScene;
-    before(async () => {
-      shared = await LogScene.up(suite);
-    });
-    after(() => shared?.host.remove());
+    const scene = logScene(suite);
     describe('messages of conmgr in the journal', () => rules(scene, () => scene().conmgr));
     describe('messages of conmgr-watchdog in the journal', () => rules(scene, () => scene().watchdog));
 

@@ -1,8 +1,8 @@
 /** Log daemons that are stopped, hang or start again: nothing waits for them, and nothing is lost in silence. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { suites } from './harness/images.js';
-import { type LoggingDaemon, LogScene } from './harness/log-scene.js';
+import { type LoggingDaemon, logScene } from './harness/log-scene.js';
 
 /**
  * rsyslog as it is on hosts without a journal in between: it listens on the socket itself. The socket is that of the
@@ -21,12 +21,7 @@ const OF_LOGS = new Set(['log_destination_lost', 'log_messages_dropped']);
 
 for (const suite of suites()) {
   describe(`on ${suite.name}`, () => {
-    let shared: LogScene | undefined;
-    const scene = (): LogScene => shared as LogScene;
-    before(async () => {
-      shared = await LogScene.up(suite);
-    });
-    after(() => shared?.host.remove());
+    const scene = logScene(suite);
 
     const pids = (): Promise<number[]> =>
       Promise.all(scene().daemons.map(({ unit }) => scene().host.mainPid(unit)));

@@ -20,6 +20,7 @@ const PSEUDO_MAP_FD = 1;
 /** Where the sections of programs begin. */
 const PROGRAM_SECTION = 'cgroup/';
 
+/** What the kernel makes a map of (bpf(2), BPF_MAP_CREATE). */
 export interface ObjectMap {
   readonly name: string;
   readonly type: number;

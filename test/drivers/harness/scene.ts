@@ -1,6 +1,7 @@
 /** A primary and a standby on hosts of their own, and conmgr on the host of the applications. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KernelParts } from '../../kernel/parts.js';
 import { TEST_CERTIFICATE } from '../../support/certificate.js';
 import { ConmgrProcess, type ConmgrSettings } from '../../support/conmgr-process.js';
 import {
@@ -15,7 +16,6 @@ import { temporaryDirectory } from '../../support/tree.js';
 import { TestWatchdog } from '../../support/watchdog.js';
 import type { Target } from './connection.js';
 import type { Driver } from './drivers.js';
-import { Kernel } from './kernel.js';
 import { DatabaseHost, SERVER_NAME, setUpNetwork } from './network.js';
 import { CONMGR_PORT, type DirectServer, PORTS, type Route, SERVER_PORT, type Way } from './ways.js';
 
@@ -56,7 +56,7 @@ export class Scene {
     readonly standby: Server,
     private readonly watchdogs: readonly TestWatchdog[],
     readonly conmgr: ConmgrProcess,
-    private readonly kernel: Kernel | undefined,
+    private readonly kernel: KernelParts | undefined,
   ) {}
 
   static async start(way: Way, { conmgr: settings, tls = false }: SceneOptions = {}): Promise<Scene> {
@@ -79,8 +79,8 @@ export class Scene {
     const directory = temporaryDirectory('cm-');
     giveToServers(directory);
     const kernel = way.kernel
-      ? await Kernel.start(
-          way.name,
+      ? await KernelParts.start(
+          `drivers-${way.name}`,
           hosts.map(({ address }) => [address, SERVER_PORT]),
           Object.values(PORTS),
         )

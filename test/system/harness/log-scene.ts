@@ -1,4 +1,5 @@
 /** One host with both daemons, whose messages go wherever a test sends them. */
+import { after, before } from 'node:test';
 import { Cluster } from './cluster.js';
 import { Host } from './host.js';
 import type { Suite } from './images.js';
@@ -121,4 +122,14 @@ export class LogScene {
       (await this.entries(daemon, transport)).find(({ MESSAGE = '' }) => text.test(MESSAGE)),
     );
   }
+}
+
+/** The scene of the describe() that calls it, from its first test to its last. */
+export function logScene(suite: Suite): () => LogScene {
+  let scene: LogScene | undefined;
+  before(async () => {
+    scene = await LogScene.up(suite);
+  });
+  after(() => scene?.host.remove());
+  return () => scene as LogScene;
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { WATCHDOG_FILES, type WatchdogStatus } from '../../../src/core/control/watchdog.js';
+import { WATCHDOG_FILES } from '../../../src/core/control/watchdog.js';
 import { NOW } from '../../support/status-report.js';
+import { watchdogStatus } from '../../support/watchdog-status.js';
 import { ctl, FakeConmgr, freshDirectory, type SentRequest } from './fake-world.js';
 
 function dataDirectory(): string {
@@ -21,75 +22,35 @@ async function watchdog(answer: (request: SentRequest) => unknown) {
   return { directory, fake };
 }
 
-const STATUS: WatchdogStatus = {
-  statusVersion: 1,
-  software: 'conmgr-watchdog 1.2.3',
-  pid: 99,
-  dataDirectory: '/srv/pg',
-  state: 'running',
-  startedAt: NOW - 90_000,
-  now: NOW,
-  port: 27_545,
-  listenAddresses: ['192.0.2.1'],
-  closed: null,
-  maxLinks: 100,
-  instance: {
-    state: 'up',
-    role: 'primary',
-    postmasterPid: 77,
-    port: 5433,
-    socketDirectory: '/run/postgresql',
-    attributes: ['accepting', 'primary'],
-    timeline: 3,
-    position: '16/B374D848',
-    serverVersionNum: 170_010,
-    systemIdentifier: '7000000000000000001',
-    text: '',
-    changedAt: NOW - 60_000,
-  },
-  links: [
-    {
-      address: '192.0.2.9',
-      port: 40_000,
-      conmgrId: 'aa',
-      label: 'app1:/srv/app',
-      software: 'conmgr 1.2.3',
-      intervalMs: 10_000,
-      timeoutMs: 20_000,
-      connectedAt: NOW - 60_000,
-      lastPacketAgeMs: 300,
-      sessions: null,
-      rttMs: 0.4,
-      packetsReceived: 6,
-      spared: '',
-    },
-  ],
-  losses: [
-    {
-      address: '192.0.2.8',
-      conmgrId: 'bb',
-      departure: 'closed',
-      text: 'connection reset',
-      phase: 'grace',
-      lostAt: NOW - 2000,
-      dueInMs: 8000,
-      ended: 0,
-      waiting: 0,
-    },
-  ],
-  terminator: {
-    on: 'any',
-    scope: 'address',
-    paused: false,
-    excludeReplication: true,
-    ended: 12,
-    exceptions: [
-      { kind: 'superusers', text: 'sessions of superusers: role "w" is none', wrong: false },
-      { kind: 'replication', text: 'replication connections', wrong: false },
+const STATUS = watchdogStatus(
+  { lastPacketAgeMs: 300 },
+  {
+    losses: [
+      {
+        address: '192.0.2.8',
+        conmgrId: 'bb',
+        departure: 'closed',
+        text: 'connection reset',
+        phase: 'grace',
+        lostAt: NOW - 2000,
+        dueInMs: 8000,
+        ended: 0,
+        waiting: 0,
+      },
     ],
+    terminator: {
+      on: 'any',
+      scope: 'address',
+      paused: false,
+      excludeReplication: true,
+      ended: 12,
+      exceptions: [
+        { kind: 'superusers', text: 'sessions of superusers: role "w" is none', wrong: false },
+        { kind: 'replication', text: 'replication connections', wrong: false },
+      ],
+    },
   },
-  findings: [],
-};
+);
 
 describe('cm_ctl watchdog status', () => {
   it('shows process, instance, links and losses', async () => {

@@ -1,18 +1,18 @@
 /** conmgr-helper and the redirect programs, as their units start them, for the applications of one control group. */
 import { join } from 'node:path';
+import type { Running } from '../support/running.js';
 import {
   controlGroup,
-  helperCommand,
+  loadPrograms,
   NOBODY,
-  OBJECT,
   pinFileSystem,
   socketPath,
   startHelper,
   targetLists,
-} from '../../kernel/place.js';
-import type { Running } from '../../support/running.js';
+  unloadPrograms,
+} from './place.js';
 
-export class Kernel {
+export class KernelParts {
   private constructor(
     readonly helper: Running,
     /** What conmgr is told of it. */
@@ -31,11 +31,10 @@ export class Kernel {
     name: string,
     targets: readonly (readonly [address: string, port: number])[],
     listeners: readonly number[],
-  ): Promise<Kernel> {
-    const group = controlGroup(`drivers-${name}`);
+  ): Promise<KernelParts> {
+    const group = controlGroup(name);
     const pins = join(pinFileSystem(), 'conmgr');
-    const where = ['--pins', pins, '--cgroup', group.path];
-    await succeeds(helperCommand('load', ...where, '--user', String(NOBODY), '--object', OBJECT));
+    await loadPrograms(pins, group.path);
     const lists = targetLists(
       [
         `user ${NOBODY}`,
@@ -47,8 +46,8 @@ export class Kernel {
     const socket = socketPath();
     const helper = startHelper(['--socket', socket, '--targets', lists, '--pins', pins]);
     await helper.waitForLine(/guard on, redirect on/);
-    return new Kernel(helper, { CONMGR_HELPER_SOCKET: socket }, group.run([]), () =>
-      succeeds(helperCommand('unload', ...where)),
+    return new KernelParts(helper, { CONMGR_HELPER_SOCKET: socket }, group.run([]), () =>
+      unloadPrograms(pins, group.path),
     );
   }
 
@@ -56,9 +55,4 @@ export class Kernel {
     await this.helper.stop();
     await this.unload();
   }
-}
-
-async function succeeds(command: Running): Promise<void> {
-  const { code, stderr } = await command.done;
-  if (code !== 0) throw new Error(stderr);
 }
