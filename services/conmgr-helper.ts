@@ -2,25 +2,11 @@
 
 import { HELPER_HELP, parseHelperArguments } from '../src/helper/arguments.js';
 import { runHelper } from '../src/helper/run.js';
+import { startProgram } from '../src/io/program.js';
 
 declare const CONMGR_VERSION: string;
 
-const software = `conmgr-helper ${CONMGR_VERSION}`;
-const parsed = parseHelperArguments(process.argv.slice(2));
-switch (parsed.act) {
-  case 'help':
-    process.stdout.write(HELPER_HELP);
-    break;
-  case 'version':
-    process.stdout.write(`${software}\n`);
-    break;
-  case 'wrong':
-    process.stderr.write(
-      `conmgr-helper: ${parsed.problem}\nTry "conmgr-helper --help" for more information.\n`,
-    );
-    process.exitCode = 2;
-    break;
-  default:
-    void runHelper(parsed, software);
-    break;
-}
+const program = { name: 'conmgr-helper', version: CONMGR_VERSION, help: HELPER_HELP };
+startProgram(program, parseHelperArguments(process.argv.slice(2)), (command) =>
+  runHelper(command, `conmgr-helper ${CONMGR_VERSION}`),
+);
