@@ -6,13 +6,12 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { encodeDescriptors, SOL_SOCKET } from './control-message.js';
 import type { Native, NativeFunction } from './native.js';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC_NONBLOCK = 2 | 0o2000000 | 0o4000;
 const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
-const SOL_SOCKET = 1;
-const SCM_RIGHTS = 1;
 const SO_PEERCRED = 17;
 const MFD_CLOEXEC_ALLOW_SEALING = 3;
 const F_ADD_SEALS = 1033;
@@ -69,19 +68,6 @@ function calls(native: Native): DatagramCalls {
     callsOf.set(native, known);
   }
   return known;
-}
-
-/** Control message that carries descriptors (cmsg(3), SCM_RIGHTS; struct cmsghdr of 64-bit Linux). */
-function descriptorsMessage(fds: readonly number[]): Buffer {
-  const length = 16 + 4 * fds.length;
-  const control = Buffer.alloc(Math.ceil(length / 8) * 8);
-  control.writeBigUInt64LE(BigInt(length), 0);
-  control.writeInt32LE(SOL_SOCKET, 8);
-  control.writeInt32LE(SCM_RIGHTS, 12);
-  fds.forEach((fd, i) => {
-    control.writeInt32LE(fd, 16 + 4 * i);
-  });
-  return control;
 }
 
 /** Sends datagrams to one address. The socket is opened by the constructor, while descriptors are to be had. */
@@ -143,7 +129,7 @@ export class DatagramSender {
   }
 
   #sendWithDescriptors(datagram: Buffer, fds: readonly number[]): number {
-    const control = descriptorsMessage(fds);
+    const control = encodeDescriptors(fds);
     const message = {
       name: this.#address,
       nameLength: this.#address.length,

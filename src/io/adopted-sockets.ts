@@ -1,0 +1,56 @@
+/** Sockets of a predecessor as sockets of Node.js. */
+import { closeSync } from 'node:fs';
+import net from 'node:net';
+import type { DuplexOptions } from 'node:stream';
+import { UNSENT_BYTES } from './tcp-listener.js';
+
+/** A connected TCP socket by its descriptor, which it owns from now on; it is not read before `resume`. Undefined, and
+ *  the descriptor is closed, when it is none. */
+export function adoptSocket(fd: number, onread?: net.OnReadOpts): net.Socket | undefined {
+  const options: net.SocketConstructorOpts & DuplexOptions & { onread?: net.OnReadOpts } = {
+    fd,
+    readable: true,
+    writable: true,
+    allowHalfOpen: true,
+    writableHighWaterMark: UNSENT_BYTES,
+    ...(onread === undefined ? {} : { onread }),
+  };
+  try {
+    const socket = new net.Socket(options);
+    socket.on('error', () => {});
+    socket.pause();
+    return socket;
+  } catch {
+    // A descriptor that is no socket (guessHandleType in lib/net.js).
+    closeSync(fd);
+    return undefined;
+  }
+}
+
+/** Resets a connection that nobody serves any more. */
+export function resetDescriptor(fd: number): void {
+  adoptSocket(fd)?.resetAndDestroy();
+}
+
+/** A server on a socket that listens already, which it owns from now on. Rejects with what the system says. */
+export function adoptListener(
+  fd: number,
+  backlog: number,
+  onConnection: (socket: net.Socket) => void,
+): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ highWaterMark: UNSENT_BYTES }, onConnection);
+    server.once('error', reject);
+    // With a descriptor Node.js takes the backlog as an argument only.
+    (server.listen as (options: net.ListenOptions & { fd: number }, backlog: number) => net.Server).call(
+      server,
+      { fd },
+      backlog,
+    );
+    server.once('listening', () => {
+      server.off('error', reject);
+      server.on('error', () => {});
+      resolve(server);
+    });
+  });
+}
