@@ -19,7 +19,9 @@ import { type MonotonicMs, NEVER } from '../time.js';
 import { reportClusterEvent } from './cluster-report.js';
 import { SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
+import { adoptInstances, type HandedCore, handOverCore } from './handing.js';
 import { type Instance, linkSettings, roleOf, sameInstance } from './instance.js';
+import { reportHealth, reportLink } from './instance-report.js';
 import { InstanceSet } from './instance-set.js';
 import { type KernelWishes, kernelWishes } from './kernel-wishes.js';
 import { Outbox } from './outbox.js';
@@ -33,8 +35,11 @@ export interface ConmgrCoreOptions {
   readonly random: () => number;
 }
 
-/** restart: BYE(restart) and goodbye restarting, otherwise as fast. hostShutdown: as fast, but the watchdogs hear why. */
-export type CoreStopMode = 'smart' | 'fast' | 'restart' | 'hostShutdown';
+/**
+ * restart: BYE(restart) and goodbye restarting, otherwise as fast. handOver: goodbye restarting, and the sessions stay for
+ * the successor. hostShutdown: as fast, but the watchdogs hear why.
+ */
+export type CoreStopMode = 'smart' | 'fast' | 'restart' | 'handOver' | 'hostShutdown';
 
 /** What is said at the end: the goodbye to the watchdogs, the bye to the applications, and the words. */
 const ENDINGS = {
@@ -48,7 +53,7 @@ export class ConmgrCore {
   readonly #out = new Outbox();
   readonly #desk: SessionDesk;
   #nextPingAt: MonotonicMs = NEVER;
-  #stopping: 'no' | 'smart' | 'ending' = 'no';
+  #stopping: 'no' | 'smart' | 'ending' | 'handing over' = 'no';
   /** Sessions told by the dropSessions that comes just before its report. */
   #droppedCount = 0;
   /** Something that status shows has changed without changing the picture. */
@@ -73,13 +78,14 @@ export class ConmgrCore {
     return this.#set.viewNumber;
   }
 
+  /** Nobody is answered any more. One who comes during a hand-over is. */
   get stopping(): boolean {
-    return this.#stopping !== 'no';
+    return this.#stopping === 'smart' || this.#stopping === 'ending';
   }
 
   /** Goodbyes are being said: nothing new is begun. A smart stop that still waits is not that far. */
   get ending(): boolean {
-    return this.#stopping === 'ending';
+    return this.#stopping === 'ending' || this.#stopping === 'handing over';
   }
 
   get instances(): readonly Instance[] {
@@ -96,10 +102,18 @@ export class ConmgrCore {
     return Math.min(this.#set.wakeAt(), this.#nextPingAt, waitEndsAt);
   }
 
-  /** Begins to set up the links. */
-  start(now: MonotonicMs): readonly ConmgrEffect[] {
+  /** Begins to set up the links. `handed`: what the predecessor knew, and its sessions. */
+  start(now: MonotonicMs, handed?: HandedCore): readonly ConmgrEffect[] {
     this.#nextPingAt = now + this.config.heartbeatIntervalMs;
-    for (const instance of this.#set.all) this.#startInstance(instance, now);
+    const kept = adoptInstances(this.#set, handed?.instances ?? []);
+    for (const instance of this.#set.all) {
+      this.#startInstance(instance, now);
+      if (kept.get(instance.number) === 'known') this.#stepHealth(instance, { type: 'adopted' }, now);
+    }
+    if (handed !== undefined) {
+      this.#set.continueViews(handed.view);
+      this.#desk.adopt(handed.sessions, kept, now);
+    }
     return this.#finish(now);
   }
 
@@ -207,7 +221,7 @@ export class ConmgrCore {
   /** New configuration; what may change at reload takes effect now. `port` and listen_addresses are the shell's. */
   reconfigure(config: ConmgrConfig, now: MonotonicMs): readonly ConmgrEffect[] {
     // A link that is begun now would have to be ended first: the end would never come.
-    if (this.#stopping === 'ending') return this.#finish(now);
+    if (this.ending) return this.#finish(now);
     const wanted = new Map(config.instances.map((instance) => [instance.number, instance]));
     this.#set.config = config;
     for (const instance of this.#set.all) {
@@ -276,8 +290,28 @@ export class ConmgrCore {
         this.#stopping = 'smart';
         this.#out.log('waitingForSessions', { sessions: this.sessions.size });
       }
+    } else if (mode === 'handOver') {
+      this.#stopping = 'handing over';
+      this.#stopLinks('restart', this.#set.graceMs(), now);
     } else if (this.#stopping !== 'ending')
       this.#end(mode === 'restart' || mode === 'hostShutdown' ? mode : 'stop', now);
+    return this.#finish(now);
+  }
+
+  /** What the successor is to know, once stop('handOver') has led to `exit`. */
+  handOver(now: MonotonicMs): HandedCore {
+    return handOverCore(this.viewNumber, this.#set.all, this.sessions.all(), now);
+  }
+
+  /** At that moment, when the successor has not come: goes on as if the links had been closed. */
+  resume(now: MonotonicMs): readonly ConmgrEffect[] {
+    if (this.#stopping !== 'handing over') return [];
+    this.#stopping = 'no';
+    const text = 'conmgr could not be handed over';
+    for (const instance of this.#set.all) {
+      this.#stepHealth(instance, { type: 'linkLost', end: 'closed', text }, now);
+      this.#stepLink(instance, { type: 'start' }, now);
+    }
     return this.#finish(now);
   }
 
@@ -306,7 +340,7 @@ export class ConmgrCore {
     if (state.phase !== 'stopped' || !this.#set.departed(instance)) return;
     this.#out.push({ do: 'forget', instance: instance.number });
     const successor = this.#set.get(instance.number);
-    if (successor !== undefined && this.#stopping !== 'ending') this.#startInstance(successor, now);
+    if (successor !== undefined && !this.ending) this.#startInstance(successor, now);
   }
 
   #linkEffect(instance: Instance, effect: LinkEffect, now: MonotonicMs): void {
@@ -342,28 +376,11 @@ export class ConmgrCore {
         );
         break;
       }
-      case 'reportRejected':
-        this.#out.log('linkRefused', { ...params, reason: effect.text === '' ? effect.code : effect.text });
-        break;
-      case 'reportFailure': {
-        // A restart that was announced is no cause for alarm; when its grace ends, that is told.
-        if (instance.health.phase === 'grace') break;
-        const { text: reason, attempts } = effect;
-        this.#out.log(effect.first ? 'linkFailed' : 'linkStillFailing', { ...params, reason, attempts });
-        break;
-      }
-      case 'reportRecovered': {
-        const { attempts, afterMs } = effect;
-        if (attempts > 0)
-          this.#out.log('linkRecovered', { ...params, attempts, seconds: (afterMs / 1000).toFixed(1) });
-        break;
-      }
-      case 'reportDoubt':
-        this.#out.log('doubt', { ...params, lateMs: effect.lateMs });
-        break;
       case 'reportWanted':
         instance.teller.want(effect, this.sessions, number, now);
         break;
+      default:
+        reportLink(effect, params, this.#out, instance.health.phase === 'grace');
     }
   }
 
@@ -389,26 +406,8 @@ export class ConmgrCore {
       case 'dropSessions':
         this.#droppedCount = this.#desk.drop(instance.number, effect.reason, effect.text);
         break;
-      case 'reportLost': {
-        const { reason, text } = effect;
-        this.#out.log('instanceLost', { ...params, reason, text, sessions: this.#takeDropped() });
-        break;
-      }
-      case 'reportDown':
-        this.#out.log('instanceDown', { ...params, text: effect.text, sessions: this.#takeDropped() });
-        break;
-      case 'reportBack':
-        this.#out.log('instanceBack', params);
-        break;
-      case 'reportUnmonitored':
-        this.#out.log('instanceUnmonitored', { ...params, text: effect.text });
-        break;
-      case 'reportGrace':
-        this.#out.log('watchdogRestarting', { ...params, graceMs: effect.graceMs });
-        break;
-      case 'reportLeaving':
-        this.#out.log('hostLeaving', params);
-        break;
+      default:
+        reportHealth(effect, params, this.#out, () => this.#takeDropped());
     }
   }
 
@@ -464,12 +463,8 @@ export class ConmgrCore {
     }
     this.#moved = false;
     this.#expect(now);
-    if (
-      this.#stopping === 'ending' &&
-      this.#set.tracked.every((instance) => instance.link.phase === 'stopped')
-    ) {
+    if (this.ending && this.#set.tracked.every(({ link }) => link.phase === 'stopped'))
       this.#out.push({ do: 'exit' });
-    }
     return this.#out.take();
   }
 
@@ -491,8 +486,11 @@ export class ConmgrCore {
     const graceMs = kind === 'restart' ? this.#set.graceMs() : 0;
     const { bye, text } = ENDINGS[kind];
     this.#desk.dismissAll(bye, graceMs, text);
-    for (const instance of this.#set.tracked) {
-      this.#stepLink(instance, { type: 'stop', reason: kind, retryAfterMs: graceMs }, now);
-    }
+    this.#stopLinks(kind, graceMs, now);
+  }
+
+  #stopLinks(reason: keyof typeof ENDINGS, retryAfterMs: number, now: MonotonicMs): void {
+    for (const instance of this.#set.tracked)
+      this.#stepLink(instance, { type: 'stop', reason, retryAfterMs }, now);
   }
 }

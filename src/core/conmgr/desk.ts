@@ -6,6 +6,7 @@ import type { Ask } from '../protocol/ask.js';
 import { hasAttribute } from '../protocol/attributes.js';
 import { type ByeKind, type Candidate, type DownReason, MOST_CANDIDATES } from '../protocol/first-phase.js';
 import type { MonotonicMs } from '../time.js';
+import { adoptSession, type HandedFacts } from './handing.js';
 import { roleOf } from './instance.js';
 import type { InstanceSet } from './instance-set.js';
 import type { Outbox } from './outbox.js';
@@ -57,6 +58,18 @@ export class SessionDesk {
       };
       this.sessions.add(session);
       if (!this.answer(session) && this.#isOverdue(session, now)) this.#refuse(session);
+    }
+  }
+
+  /** Takes over the sessions of a predecessor. `kept`: the instances that are the same as with it. */
+  adopt(handed: readonly HandedFacts[], kept: { has(number: number): boolean }, now: MonotonicMs): void {
+    for (const facts of handed) {
+      const session = adoptSession(facts, now);
+      this.sessions.add(session);
+      const { instance } = facts;
+      if (instance === undefined || session.phase === 'waiting') continue;
+      if (kept.has(instance)) this.sessions.assign(session, instance);
+      else this.#advise([session], instance, 'instance is not in the configuration of conmgr');
     }
   }
 

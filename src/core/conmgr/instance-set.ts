@@ -48,6 +48,11 @@ export class InstanceSet {
     return this.#viewNumber;
   }
 
+  /** Pictures are numbered behind those that a predecessor drew. */
+  continueViews(number: number): void {
+    this.#viewNumber = number;
+  }
+
   /** Configured instances by number. */
   get all(): readonly Instance[] {
     return [...this.#instances.values()].sort((a, b) => a.number - b.number);

@@ -50,6 +50,8 @@ export interface HealthData {
 
 export type HealthEvent =
   | { readonly type: 'start' }
+  /** A predecessor monitored it until just now. */
+  | { readonly type: 'adopted' }
   | { readonly type: 'linkUp' }
   | { readonly type: 'linkLost'; readonly end: LinkEnd; readonly text: string }
   | {
@@ -65,6 +67,7 @@ export type HealthEvent =
   | { readonly type: 'configured'; readonly settings: HealthSettings };
 export const HEALTH_EVENTS = [
   'start',
+  'adopted',
   'linkUp',
   'linkLost',
   'goodbye',
@@ -214,6 +217,14 @@ const ROWS: readonly Row<HealthPhase, HealthData, HealthEvent, HealthEffect>[] =
     act: (data, _event, now) => ({ data: watch(data, now) }),
   }),
   row({ from: every, on: 'start', to: 'same', why: 'It was started before.' }),
+  row({
+    from: ['unseen'],
+    on: 'adopted',
+    to: 'unmonitored',
+    why: 'What the predecessor knew is offered until the watchdog is reached; the postmaster is asked meanwhile.',
+    act: (data, _event, now) => ({ data: watch(data, now) }),
+  }),
+  row({ from: every, on: 'adopted', to: 'same', why: 'What is seen by now counts more.' }),
   row({
     from: every,
     on: 'configured',

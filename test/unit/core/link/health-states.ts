@@ -81,6 +81,7 @@ export type StateName = keyof typeof STATES;
 /** Everything that can happen to an instance, with the moment. */
 export const EVENTS: Readonly<Record<string, readonly [now: MonotonicMs, event: HealthEvent]>> = {
   start: [200, { type: 'start' }],
+  adopted: [200, { type: 'adopted' }],
   'link up': [200, { type: 'linkUp' }],
   'link timed out': [200, linkLost('timeout')],
   'link closed': [200, linkLost('closed')],

@@ -28,6 +28,7 @@ type Outcome = readonly [phase: string, ...effects: readonly string[]];
 const each = (names: readonly string[], outcome: Outcome): Readonly<Record<string, Outcome>> =>
   Object.fromEntries(names.map((name) => [name, outcome]));
 const BACK: Readonly<Record<string, Outcome>> = { 'link up': ['monitored'] };
+const ADOPTED: Readonly<Record<string, Outcome>> = { adopted: ['unmonitored'] };
 const PROBE = 'probe within 1000';
 const CHECK: Outcome = ['checking', PROBE];
 const TIMED_OUT: Outcome = ['lost', 'drop sessions: heartbeat timeout', 'report lost: reset'];
@@ -55,9 +56,9 @@ const silent = (phase: string, text: string): Readonly<Record<string, Outcome>> 
 
 /** What each event does in each state. An event that is not listed changes neither phase nor has an effect. */
 const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> = {
-  'not started': BACK,
-  unseen: { ...BACK, ...each(AFTER_A_SECOND, ['unseen', PROBE]) },
-  'unseen, silent': silent('unseen', 'neither watchdog nor postmaster answers'),
+  'not started': { ...BACK, ...ADOPTED },
+  unseen: { ...BACK, ...ADOPTED, ...each(AFTER_A_SECOND, ['unseen', PROBE]) },
+  'unseen, silent': { ...silent('unseen', 'neither watchdog nor postmaster answers'), ...ADOPTED },
   monitored: {
     ...GOODBYES,
     'link timed out': TIMED_OUT,
