@@ -12,8 +12,10 @@ import {
   type FirstPacket,
   readFirstPacket,
 } from '../core/protocol/startup.js';
-
+import { descriptorOf } from '../io/socket-handle.js';
+import { Unsent } from '../io/unsent.js';
 import type { ListenerRule } from './app-listeners.js';
+import type { HandedPart } from './handed-part.js';
 
 /** More unsent octets than this and the application is closed: it does not read. */
 export const SESSION_QUEUE_LIMIT = 64 * 1024;
@@ -72,6 +74,8 @@ export interface Successor {
   closed(): void;
   /** Both ends at once, without a word. */
   reset(): void;
+  /** For a successor, with what was read last; undefined: that cannot be. Nothing may be read or written behind it. */
+  handOver?(fd: number, read: Buffer): HandedPart | undefined;
 }
 
 export class AppConnection {
@@ -83,8 +87,13 @@ export class AppConnection {
   readonly peer: string;
   readonly remotePort: number;
   readonly localPort: number;
+  /** What is written to the application. */
+  readonly outgoing: Unsent;
   readonly #socket: Socket;
   readonly #events: AppEvents;
+  /** What is read while nothing is handled. */
+  #frozen: Buffer[] | undefined;
+  #wasPaused = false;
   #held: Buffer = Buffer.alloc(0);
   #phase: 'first packet' | 'session' | 'handed over' | 'ending' = 'first packet';
   /** Encryption was asked for and refused; each may be asked once, as libpq does. */
@@ -97,6 +106,7 @@ export class AppConnection {
     this.id = id;
     this.listener = listener;
     this.#socket = socket;
+    this.outgoing = new Unsent(socket);
     this.#events = events;
     this.remotePort = socket.remotePort ?? 0;
     const address = socket.remoteAddress ?? 'unknown';
@@ -106,8 +116,8 @@ export class AppConnection {
     socket.setNoDelay(true);
     if (!isLoopback(address)) socket.setKeepAlive(true, keepAliveDelayMs(silentAfterMs));
     socket.on('data', (chunk: Buffer) => {
-      if (this.#successor === undefined) this.#take(chunk);
-      else this.#successor.take(chunk);
+      if (this.#frozen === undefined) this.#receive(chunk);
+      else this.#frozen.push(chunk);
     });
     socket.on('drain', () => this.#successor?.drained());
     socket.on('end', () => {
@@ -126,8 +136,60 @@ export class AppConnection {
   /** Writes to the application; one that does not read is closed. */
   send(bytes: Buffer): void {
     if (!this.#socket.writable) return;
-    this.#socket.write(bytes);
+    this.outgoing.write(bytes);
     if (this.#socket.writableLength > SESSION_QUEUE_LIMIT) this.destroy();
+  }
+
+  /**
+   * Stops reading, and gives what a successor needs; undefined when it is to be treated as without hand-over. Until
+   * `thaw` there must be no turn of the event loop.
+   */
+  handOver(): HandedPart | undefined {
+    this.#freeze();
+    const fd = descriptorOf(this.#socket);
+    const read = Buffer.concat(this.#frozen ?? []);
+    if (fd === undefined || this.#phase === 'ending' || this.#socket.writableEnded) return undefined;
+    if (this.#successor !== undefined) return this.#successor.handOver?.(fd, read);
+    const outbound = this.outgoing.take();
+    if (outbound === undefined) return undefined;
+    const inbound = Buffer.concat([this.#held, read]);
+    const isSession = this.#phase === 'session';
+    return { fd, server: undefined, isSession, declined: [...this.#declined], inbound, outbound };
+  }
+
+  #freeze(): void {
+    this.#frozen = [];
+    this.#wasPaused = this.#socket.isPaused();
+    this.#socket.pause();
+    // What Node.js has read already comes as `data`, too.
+    while (this.#socket.read() !== null);
+  }
+
+  /** Nobody has taken it: goes on. */
+  thaw(): void {
+    const frozen = this.#frozen ?? [];
+    this.#frozen = undefined;
+    if (!this.#wasPaused) this.#socket.resume();
+    for (const chunk of frozen) this.#receive(chunk);
+  }
+
+  /** Begins where the predecessor has stopped: as a session, or with its first packet. */
+  restore({ isSession, declined, inbound, outbound }: Omit<HandedPart, 'fd' | 'server'>): void {
+    if (isSession) {
+      this.settle();
+      this.#phase = 'session';
+    }
+    for (const kind of declined) this.#declined.add(kind);
+    if (outbound.length > 0) this.send(outbound);
+    if (inbound.length > 0) this.#take(inbound);
+    this.#socket.resume();
+  }
+
+  /** The same for one that is forwarded. */
+  restoreForwarded(successor: Successor): void {
+    this.settle();
+    this.#phase = 'handed over';
+    this.#successor = successor;
   }
 
   /** Ends in order after what was sent. */
@@ -198,6 +260,11 @@ export class AppConnection {
   #linger(): void {
     this.#phase = 'ending';
     if (!this.#socket.destroyed) this.#cutOff ??= setTimeout(() => this.#socket.destroy(), LINGER_MS);
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#successor === undefined) this.#take(chunk);
+    else this.#successor.take(chunk);
   }
 
   #take(chunk: Buffer): void {

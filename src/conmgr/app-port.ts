@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { refusalForDescriptors } from '../core/conmgr/refusals.js';
+import type { ServerPlace } from '../core/gateway/cancel-routes.js';
 import type { Ask } from '../core/protocol/ask.js';
 import {
   type BackendMessage,
@@ -19,6 +20,7 @@ import { AppConnection, type AppEvents, type CancelRequest, type Successor } fro
 import type { ListenerRule } from './app-listeners.js';
 import { ConsoleConnection, type ConsoleWorld } from './console-connection.js';
 import type { Gateway } from './gateway.js';
+import type { HandedPart, HandedServer } from './handed-part.js';
 
 /** A message to many sessions goes out in slices of this size, with the links' packets between them. */
 export const SLICE = 200;
@@ -48,6 +50,11 @@ export interface AppPortOptions {
   readonly gateway: Gateway;
   readonly events: AppPortEvents;
 }
+
+/** Sessions must be adopted before connections that are none, so that those get numbers behind them. */
+export type AdoptedPart = Omit<HandedPart, 'fd' | 'server'> & {
+  readonly server: (HandedServer & { readonly place: ServerPlace; readonly key: Buffer }) | undefined;
+};
 
 interface Delivery {
   readonly sessions: readonly number[];
@@ -145,6 +152,47 @@ export class AppPort implements AppEvents {
     if (!this.#delivering) this.#deliver();
   }
 
+  /**
+   * What a successor needs of each connection, by its id; those that are missing cannot be handed over. What was to be
+   * told has been. Until `thaw` there must be no turn of the event loop.
+   */
+  handOver(): ReadonlyMap<number, HandedPart> {
+    this.#deliver(Number.POSITIVE_INFINITY);
+    const parts = new Map<number, HandedPart>();
+    for (const [id, connection] of this.#connections) {
+      const part = connection.handOver();
+      if (part !== undefined) parts.set(id, part);
+    }
+    return parts;
+  }
+
+  /** Nobody has taken them. */
+  thaw(): void {
+    for (const connection of [...this.#connections.values()]) connection.thaw();
+  }
+
+  /**
+   * Takes over a connection of a predecessor. `session`: its id there, undefined for one that is no session yet; `place`:
+   * the server of one that is forwarded. False: it is reset.
+   */
+  adopt(socket: Socket, listener: ListenerRule, session: number | undefined, part: AdoptedPart): boolean {
+    const id = session ?? this.#nextId;
+    this.#nextId = Math.max(this.#nextId, id + 1);
+    const connection = new AppConnection(id, socket, this, listener, this.#options.silentAfterMs());
+    this.#connections.set(id, connection);
+    if (session === undefined) this.unsettled(connection);
+    else if (part.server === undefined) this.#sessions.add(id);
+    if (part.server === undefined) {
+      connection.restore(part);
+      return true;
+    }
+    const forwarded = this.#options.gateway.restore(connection, socket, part.server);
+    connection.restoreForwarded(forwarded);
+    const isServed = forwarded.restore(part.server, part);
+    if (!isServed) connection.reset();
+    return isServed;
+  }
+
   refuse(session: number, error: ErrorFields): void {
     this.#connections.get(session)?.refuse(error);
   }
@@ -225,9 +273,9 @@ export class AppPort implements AppEvents {
     this.#connections.delete(connection.id);
   }
 
-  #deliver(): void {
+  #deliver(most = SLICE): void {
     this.#delivering = true;
-    let left = SLICE;
+    let left = most;
     while (left > 0) {
       const [delivery] = this.#queue;
       if (delivery === undefined) break;

@@ -14,9 +14,12 @@ import { type Question, readFirstAnswer } from '../core/gateway/first-answer.js'
 import { isForConsole, targetInOptions } from '../core/gateway/startup-options.js';
 import type { Candidate } from '../core/protocol/first-phase.js';
 import { type ErrorFields, type FirstPacket, readFirstPacket } from '../core/protocol/startup.js';
+import { descriptorOf } from '../io/socket-handle.js';
+import { Unsent } from '../io/unsent.js';
 import type { AppConnection, Successor } from './app-connection.js';
 import type { Gateway } from './gateway.js';
-import { connectServer, forward, resetSocket } from './gateway-server.js';
+import { adoptServer, connectServer, forward, resetSocket, type ServerEvents } from './gateway-server.js';
+import type { HandedPart, HandedServer } from './handed-part.js';
 
 /** What an application may send before a server serves it; more is left in the kernel. */
 const MAX_HELD_BYTES = 64 * 1024;
@@ -42,6 +45,7 @@ export class ForwardedConnection implements Successor {
   #packet: { readonly question: Question; readonly bytes: Buffer } | undefined;
   #place: Candidate | undefined;
   #server: Socket | undefined;
+  #outgoing: Unsent | undefined;
   #sent = false;
   #answer: Buffer = NO_BYTES;
   /** Why nobody serves it: told when it says something to which an error can be the answer. */
@@ -88,6 +92,56 @@ export class ForwardedConnection implements Successor {
     this.#gateway.gone(this);
   }
 
+  // Hand-over
+
+  handOver(fd: number, read: Buffer): HandedPart | undefined {
+    const outbound = this.connection.outgoing.take();
+    if (outbound === undefined || this.#phase === 'over') return undefined;
+    if (this.#phase === 'open') return this.#handOverOpen(fd, read, outbound);
+    // It has been told that nobody serves it, and must not be served in plain text any more.
+    if (this.#refusal !== undefined) return undefined;
+    const inbound = Buffer.concat([this.#packet?.bytes ?? NO_BYTES, this.#held, read]);
+    return { fd, server: undefined, isSession: false, declined: [], inbound, outbound };
+  }
+
+  #handOverOpen(fd: number, read: Buffer, outbound: Buffer): HandedPart | undefined {
+    const server = this.#server;
+    const serverFd = server === undefined ? undefined : descriptorOf(server);
+    const unsent = this.#outgoing?.take();
+    if (serverFd === undefined || unsent === undefined) return undefined;
+    return {
+      fd,
+      server: {
+        fd: serverFd,
+        // What is held is counted by whoever sends it.
+        fromApplication: Math.max(0, this.fromApplication - unsent.length),
+        fromServer: Math.max(0, this.fromServer - outbound.length),
+      },
+      isSession: true,
+      declined: [],
+      inbound: Buffer.concat([unsent, read]),
+      outbound,
+    };
+  }
+
+  /** Goes on where the predecessor has stopped. False: the server's end is none. */
+  restore(handed: HandedServer, { inbound, outbound }: Pick<HandedPart, 'inbound' | 'outbound'>): boolean {
+    const server: Socket | undefined = adoptServer(
+      handed.fd,
+      this.#eventsOf(() => server),
+    );
+    if (server === undefined) return false;
+    this.#setServer(server);
+    this.#attached = true;
+    this.#phase = 'open';
+    this.fromApplication = handed.fromApplication;
+    this.fromServer = handed.fromServer;
+    this.#socket.resume();
+    if (inbound.length > 0) this.#toServer(inbound);
+    if (outbound.length === 0 || this.#toApplication(outbound)) server.resume();
+    return true;
+  }
+
   // From ConmgrCore
 
   /** Tries this place; one that is being tried is given up. */
@@ -99,23 +153,38 @@ export class ForwardedConnection implements Successor {
       return;
     }
     this.#place = place;
-    const server = connectServer(serverPlace(place), this.#gateway.connectTimeoutMs, {
+    const server: Socket = connectServer(
+      serverPlace(place),
+      this.#gateway.connectTimeoutMs,
+      this.#eventsOf(() => server),
+    );
+    this.#setServer(server);
+  }
+
+  #setServer(server: Socket): void {
+    this.#server = server;
+    this.#outgoing = new Unsent(server);
+    this.#gateway.servers += 1;
+  }
+
+  /** What happens at the server that is this one's still. */
+  #eventsOf(server: () => Socket | undefined): ServerEvents {
+    const isOurs = (): boolean => this.#server === server();
+    return {
       connected: () => {
-        if (this.#server === server) this.#send();
+        if (isOurs()) this.#send();
       },
-      received: (bytes) => this.#server === server && this.#fromServer(bytes),
+      received: (bytes) => isOurs() && this.#fromServer(bytes),
       drained: () => {
-        if (this.#server === server) this.#socket.resume();
+        if (isOurs()) this.#socket.resume();
       },
       ended: () => {
-        if (this.#server === server) this.#serverEnded();
+        if (isOurs()) this.#serverEnded();
       },
       closed: (text) => {
-        if (this.#server === server) this.#serverClosed(text);
+        if (isOurs()) this.#serverClosed(text);
       },
-    });
-    this.#server = server;
-    this.#gateway.servers += 1;
+    };
   }
 
   /** The place that was being tried is given up. */
@@ -215,7 +284,7 @@ export class ForwardedConnection implements Successor {
     if (this.#packet === undefined || this.#sent || this.#server === undefined || this.#server.connecting)
       return;
     this.#sent = true;
-    this.#server.write(this.#packet.bytes);
+    this.#outgoing?.write(this.#packet.bytes);
   }
 
   /** False stops reading from the server. */
@@ -235,7 +304,7 @@ export class ForwardedConnection implements Successor {
 
   /** The server does not encrypt; what it is asked next, it or another one may answer. */
   #declined(): void {
-    this.#socket.write(this.#answer);
+    this.connection.outgoing.write(this.#answer);
     this.#answer = NO_BYTES;
     this.#packet = undefined;
     this.connection.unsettle();
@@ -255,7 +324,7 @@ export class ForwardedConnection implements Successor {
       this.#leave();
       this.connection.refuse(refusal);
     } else if (question === 'encryption') {
-      this.#socket.write('N');
+      this.connection.outgoing.write(Buffer.from('N'));
       this.connection.unsettle();
       if (this.#held.length > 0) this.#readPacket();
     } else {
@@ -286,18 +355,18 @@ export class ForwardedConnection implements Successor {
   #toServer(chunk: Buffer): void {
     const server = this.#server;
     this.fromApplication += chunk.length;
-    if (server === undefined || !server.writable) {
+    if (server === undefined || !server.writable || this.#outgoing === undefined) {
       // As the kernel of a server answers data for a connection that it does not have any more.
       this.reset();
       return;
     }
-    if (!forward(server, chunk)) this.#socket.pause();
+    if (!forward(this.#outgoing, chunk)) this.#socket.pause();
   }
 
   #toApplication(bytes: Buffer): boolean {
     this.fromServer += bytes.length;
     if (this.#keys !== undefined) this.#readKey(this.#keys, bytes);
-    return forward(this.#socket, bytes);
+    return forward(this.connection.outgoing, bytes);
   }
 
   #readKey(reader: BackendKeyReader, bytes: Buffer): void {
@@ -321,6 +390,7 @@ export class ForwardedConnection implements Successor {
   #dropServer(hard: boolean): void {
     const server = this.#server;
     this.#server = undefined;
+    this.#outgoing = undefined;
     this.#answer = NO_BYTES;
     this.#sent = false;
     if (server === undefined) return;

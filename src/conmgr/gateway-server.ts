@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import net from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { ServerPlace } from '../core/gateway/cancel-routes.js';
+import { adoptSocket } from '../io/adopted-sockets.js';
 import { describeSocketError } from '../io/tcp-frames.js';
 import { UNSENT_BYTES } from '../io/tcp-listener.js';
 
@@ -40,14 +41,7 @@ export function connectServer(
     noDelay: true,
     autoSelectFamily: false,
     writableHighWaterMark: UNSENT_BYTES,
-    onread: {
-      buffer: READ_BUFFER,
-      callback: (count) => {
-        const bytes = Buffer.allocUnsafe(count);
-        READ_BUFFER.copy(bytes, 0, 0, count);
-        return events.received(bytes);
-      },
-    },
+    onread: intoOneBuffer(events),
   };
   const socket = net.connect(options);
   const limit = setTimeout(() => {
@@ -70,11 +64,41 @@ export function connectServer(
   return socket;
 }
 
+function intoOneBuffer(events: Pick<ServerEvents, 'received'>): net.OnReadOpts {
+  return {
+    buffer: READ_BUFFER,
+    callback: (count) => {
+      const bytes = Buffer.allocUnsafe(count);
+      READ_BUFFER.copy(bytes, 0, 0, count);
+      return events.received(bytes);
+    },
+  };
+}
+
+/** A server's end that a predecessor has connected; it is not read before `resume`. Undefined: it is none. */
+export function adoptServer(fd: number, events: Omit<ServerEvents, 'connected'>): net.Socket | undefined {
+  const socket = adoptSocket(fd, intoOneBuffer(events));
+  let failure: string | undefined;
+  socket?.on('drain', () => events.drained());
+  socket?.on('end', () => events.ended());
+  socket?.on('error', (error) => {
+    failure = describeSocketError(error);
+  });
+  socket?.on('close', () => events.closed(failure));
+  return socket;
+}
+
+/** Where bytes go: a socket, or what remembers for it. */
+interface Writer {
+  readonly writableLength: number;
+  write(bytes: Buffer): boolean;
+}
+
 /**
  * Writes to one end what came from the other one. False: read no more from there until this end's 'drain', which only
  * follows a write() that has returned false.
  */
-export function forward(to: net.Socket, bytes: Buffer): boolean {
+export function forward(to: Writer, bytes: Buffer): boolean {
   return to.write(bytes) || to.writableLength === 0;
 }
 

@@ -65,6 +65,24 @@ export class Gateway {
     return forwarded;
   }
 
+  /** The connection of a session that a predecessor has forwarded. */
+  restore(
+    connection: AppConnection,
+    socket: Socket,
+    { place, key }: { readonly place: ServerPlace; readonly key: Buffer },
+  ): ForwardedConnection {
+    const forwarded = this.adopt(connection, socket);
+    const { id, listener, address } = connection;
+    this.#cancels.add(id, { place, listener: listener.port, peer: address });
+    if (key.length > 0) this.#cancels.learn(id, key);
+    return forwarded;
+  }
+
+  /** Where the CancelRequests of a session go, and its key; empty: not known. */
+  cancelRoute(session: number): { readonly place: ServerPlace; readonly key: Buffer } | undefined {
+    return this.#cancels.routeOf(session);
+  }
+
   /** Resolves when the request has been handed on as well as it can be. */
   cancel(request: { readonly pid: number; readonly key: Buffer }, from: AppConnection): Promise<void> {
     const body = Buffer.alloc(4 + request.key.length);

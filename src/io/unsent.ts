@@ -18,6 +18,11 @@ export class Unsent {
     this.#socket = socket;
   }
 
+  /** Octets that wait in this process. */
+  get writableLength(): number {
+    return this.#socket.writableLength;
+  }
+
   /** As the socket's own write(). */
   write(bytes: Buffer): boolean {
     const ok = this.#socket.write(bytes, this.#sent);

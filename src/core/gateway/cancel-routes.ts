@@ -4,7 +4,7 @@
  * not its own.
  */
 
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 
 /** Address of a server. */
 export interface ServerPlace {
@@ -36,6 +36,12 @@ export class CancelRoutes {
     const text = key.toString('latin1');
     this.#keys.set(session, text);
     this.#byKey.set(text, session);
+  }
+
+  /** What is known of a session; an empty key: nothing. */
+  routeOf(session: number): { readonly place: ServerPlace; readonly key: Buffer } | undefined {
+    const place = this.#sessions.get(session)?.place;
+    return place && { place, key: Buffer.from(this.#keys.get(session) ?? '', 'latin1') };
   }
 
   remove(session: number): void {
