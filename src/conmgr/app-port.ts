@@ -97,6 +97,11 @@ export class AppPort implements AppEvents {
     return this.#connections.get(session);
   }
 
+  /** All connections. */
+  ids(): IterableIterator<number> {
+    return this.#connections.keys();
+  }
+
   /** Whether a descriptor is left for one more connection. */
   hasRoom(): boolean {
     return this.#used < this.#options.allowed().connections;

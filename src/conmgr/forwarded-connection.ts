@@ -126,14 +126,14 @@ export class ForwardedConnection implements Successor {
 
   /** Goes on where the predecessor has stopped. False: the server's end is none. */
   restore(handed: HandedServer, { inbound, outbound }: Pick<HandedPart, 'inbound' | 'outbound'>): boolean {
+    this.#attached = true;
+    this.#phase = 'open';
     const server: Socket | undefined = adoptServer(
       handed.fd,
       this.#eventsOf(() => server),
     );
     if (server === undefined) return false;
     this.#setServer(server);
-    this.#attached = true;
-    this.#phase = 'open';
     this.fromApplication = handed.fromApplication;
     this.fromServer = handed.fromServer;
     this.#socket.resume();

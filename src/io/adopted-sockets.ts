@@ -22,7 +22,7 @@ export function adoptSocket(fd: number, onread?: net.OnReadOpts): net.Socket | u
     return socket;
   } catch {
     // A descriptor that is no socket (guessHandleType in lib/net.js).
-    closeSync(fd);
+    if (fd >= 0) closeSync(fd);
     return undefined;
   }
 }

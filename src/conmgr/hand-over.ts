@@ -1,0 +1,123 @@
+/** From a running conmgr to document and descriptors, and from those to one that goes on. */
+import type { HandedCore, HandedFacts } from '../core/conmgr/handing.js';
+import type { HandedConnection, HandedSession, HandOverDocument } from '../core/handover/document.js';
+import { isHandedWhole } from '../core/handover/encode.js';
+import { adoptSocket, resetDescriptor } from '../io/adopted-sockets.js';
+import type { ListenerRule } from './app-listeners.js';
+import type { AppPort } from './app-port.js';
+import type { Gateway } from './gateway.js';
+import type { HandedPart } from './handed-part.js';
+
+/** What a predecessor puts together. */
+export interface PackedHandOver {
+  readonly document: HandOverDocument;
+  /** The sockets by their numbers in the document; they stay those of the predecessor. */
+  readonly fds: readonly number[];
+  /** Connections that are not in it: to be treated as without hand-over. */
+  readonly leftOut: readonly number[];
+}
+
+/** Numbers sockets in the order in which they are claimed. */
+class SocketNumbers {
+  readonly fds: number[] = [];
+
+  take(fd: number): number {
+    this.fds.push(fd);
+    return this.fds.length - 1;
+  }
+}
+
+/**
+ * Puts together what `port.handOver()` and `core.handOver()` gave. A session whose connection cannot be handed over,
+ * and a connection of which the core knows more than itself, are left out.
+ */
+export function packHandOver(
+  identity: { readonly software: string; readonly conmgrId: string },
+  core: HandedCore,
+  port: Pick<AppPort, 'handOver' | 'connection' | 'ids'>,
+  gateway: Pick<Gateway, 'cancelRoute'>,
+): PackedHandOver {
+  const parts = port.handOver();
+  const facts = new Map(core.sessions.map((session) => [session.id, session]));
+  const numbers = new SocketNumbers();
+  const sessions: HandedSession[] = [];
+  const connections: HandedConnection[] = [];
+  const leftOut: number[] = [];
+  for (const id of port.ids()) {
+    const part = parts.get(id);
+    const listener = port.connection(id)?.listener.port;
+    const known = facts.get(id);
+    const route = gateway.cancelRoute(id);
+    if (part === undefined || listener === undefined || !isHandedWhole(part)) leftOut.push(id);
+    else if (!part.isSession) {
+      const { declined, inbound, outbound } = part;
+      connections.push({ app: numbers.take(part.fd), listener, declined, inbound, outbound });
+    } else if (known === undefined || (part.server !== undefined && route === undefined)) leftOut.push(id);
+    else sessions.push(sessionOf(known, part, listener, route, numbers));
+  }
+  const { view, instances } = core;
+  const document = { ...identity, view, instances, sockets: numbers.fds.length, sessions, connections };
+  return { document, fds: numbers.fds, leftOut };
+}
+
+function sessionOf(
+  known: HandedFacts,
+  { fd, server, inbound, outbound }: HandedPart,
+  listener: number,
+  route: ReturnType<Gateway['cancelRoute']>,
+  numbers: SocketNumbers,
+): HandedSession {
+  return {
+    ...known,
+    app: numbers.take(fd),
+    server: server === undefined ? undefined : numbers.take(server.fd),
+    listener,
+    fromApplication: server?.fromApplication ?? 0,
+    fromServer: server?.fromServer ?? 0,
+    place: route?.place,
+    key: route?.key ?? Buffer.alloc(0),
+    inbound,
+    outbound,
+  };
+}
+
+/**
+ * Makes connections of what a predecessor has handed over; the core must have its sessions already. `fds`: the sockets
+ * by their numbers. `ruleOf`: what a port means. Sockets that nobody claims are reset. Yields the sessions that have no
+ * connection.
+ */
+export function adoptHandOver(
+  { sessions, connections }: HandOverDocument,
+  fds: readonly number[],
+  port: Pick<AppPort, 'adopt'>,
+  ruleOf: (listener: number) => ListenerRule,
+): readonly number[] {
+  const lost: number[] = [];
+  const left = new Set(fds.keys());
+  const claim = (number: number): number => {
+    left.delete(number);
+    return fds[number] ?? -1;
+  };
+  for (const { id, app, server, listener, place, key, ...rest } of sessions) {
+    const socket = adoptSocket(claim(app));
+    const { fromApplication, fromServer, inbound, outbound } = rest;
+    const end =
+      server === undefined || place === undefined
+        ? undefined
+        : { fd: claim(server), fromApplication, fromServer, place, key };
+    if (socket !== undefined) {
+      const part = { isSession: true, declined: [], inbound, outbound, server: end };
+      port.adopt(socket, ruleOf(listener), id, part);
+      continue;
+    }
+    lost.push(id);
+    if (end !== undefined) resetDescriptor(end.fd);
+  }
+  for (const { app, listener, declined, inbound, outbound } of connections) {
+    const socket = adoptSocket(claim(app));
+    const part = { isSession: false, declined, inbound, outbound, server: undefined };
+    if (socket !== undefined) port.adopt(socket, ruleOf(listener), undefined, part);
+  }
+  for (const number of left) resetDescriptor(fds[number] ?? -1);
+  return lost;
+}
