@@ -13,6 +13,7 @@ import type { ConmgrConfig } from '../core/config/types.js';
 import { ConmgrCore } from '../core/conmgr/core.js';
 import type { ConmgrEffect } from '../core/conmgr/effects.js';
 import { destinationOf } from '../core/conmgr/kernel-wishes.js';
+import { kernelWatched, takeSeen } from '../core/conmgr/seen-sessions.js';
 import type { ReloadReport, StatusReport, StopMode } from '../core/control/protocol.js';
 import type { LinkIdentity } from '../core/link/link.js';
 import { CONFIG_MESSAGES } from '../core/messages/config.js';
@@ -152,6 +153,11 @@ export class Daemon {
       config: () => this.#core.config,
       wishes: () => this.#core.kernelWishes(),
       places: () => this.#core.instances.flatMap(destinationOf),
+      watched: () => kernelWatched(this.#core.config, this.#core.instances),
+      seen: (instance, ends) => {
+        takeSeen(this.#core, instance, ends);
+        this.#arm();
+      },
       path: options.helperSocket,
       clock: options.clock,
       log: options.log,

@@ -5,7 +5,9 @@
 import type { ConmgrConfig } from '../core/config/types.js';
 import { type KernelOrder, KernelOrders } from '../core/conmgr/kernel-orders.js';
 import { type Destination, type KernelWishes, wantsKernel } from '../core/conmgr/kernel-wishes.js';
+import type { KernelWatched } from '../core/conmgr/seen-sessions.js';
 import type { KernelStatus } from '../core/control/protocol.js';
+import { type LocalEnd, MOST_ENDS } from '../core/guard/local-ends.js';
 import { formatTarget } from '../core/guard/target.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
@@ -19,6 +21,7 @@ import {
   REFUSED,
 } from '../io/helper-client.js';
 import { type KernelCount, KernelCounts } from './kernel-counts.js';
+import { KernelWatch } from './kernel-watch.js';
 import { ListenerWays } from './listener-ways.js';
 
 /** At the start of conmgr a helper that is just being started, or restarted, gets this long. */
@@ -32,6 +35,10 @@ export interface KernelOptions {
   readonly wishes: () => KernelWishes;
   /** The instances whose address is known. */
   readonly places: () => readonly Destination[];
+  /** Whose connections a watchdog wants to know that pass conmgr by. */
+  readonly watched: () => KernelWatched;
+  /** The connections to an instance; none while they cannot be listed. */
+  readonly seen: (instance: number, ends: readonly LocalEnd[]) => void;
   /** Socket of the helper. */
   readonly path: string;
   readonly clock: Clock;
@@ -45,6 +52,7 @@ export class Kernel {
   readonly #orders = new KernelOrders();
   readonly #ways: ListenerWays;
   readonly #counts: KernelCounts;
+  readonly #watch: KernelWatch;
   #client: HelperClient | undefined;
   /** What the helper can do; while it cannot be reached, why. */
   #helper: Abilities | HelperUnreachable = new HelperUnreachable('no answer');
@@ -59,6 +67,16 @@ export class Kernel {
     this.#options = options;
     this.#ways = new ListenerWays(options.config, options.log);
     this.#counts = new KernelCounts(options.clock, (request) => this.#ask(request));
+    this.#watch = new KernelWatch({
+      clock: options.clock,
+      intervalMs: () => options.config().heartbeatIntervalMs,
+      watched: options.watched,
+      seen: options.seen,
+      helper: () => this.#helper,
+      ask: (request) => this.#ask(request),
+      refused: (reason) => this.#refused('a list of connections', reason),
+      cut: (left) => options.log.write(CONMGR_MESSAGES.sessionsNotListed, { left, limit: MOST_ENDS }),
+    });
   }
 
   /**
@@ -78,6 +96,7 @@ export class Kernel {
       this.#met = resolve;
     });
     this.#client.start();
+    this.#watch.start();
     if (!config().guard) return;
     const patience = clock.setTimer(START_PATIENCE_MS, () => this.#met?.(this.#helper));
     try {
@@ -145,6 +164,7 @@ export class Kernel {
   /** The helper takes everything back by itself. */
   close(): void {
     this.#again?.cancel();
+    this.#watch.stop();
     this.#client?.close();
     this.#client = undefined;
     this.#helper = new HelperUnreachable('conmgr ends');
@@ -165,6 +185,7 @@ export class Kernel {
     if (abilities === undefined || this.#client === undefined) return;
     const back = this.#helper instanceof HelperUnreachable && this.#ways.announced;
     this.#helper = abilities;
+    this.#watch.tryAgain();
     if (back) log.write(CONMGR_MESSAGES.helperBack);
     if (config().guard && abilities.guard !== '') this.#refused('to end connections', abilities.guard);
     const { refused } = abilities;

@@ -2,6 +2,8 @@
  * What the helper does with the requests of its callers. One object serves one caller and takes back all that it asked
  * for when it is gone.
  */
+import type { TcpSocket } from '../core/guard/inet-diag.js';
+import { encodeEnds } from '../core/guard/local-ends.js';
 import { type HelperRequest, readHelperRequest, refusedOf } from '../core/guard/request.js';
 import { formatTarget, type Target } from '../core/guard/target.js';
 import type { Permission } from '../core/guard/target-list.js';
@@ -99,6 +101,8 @@ export class HelperService {
         throw new Refused('too many instances are swept');
       case 'count':
         return this.#count(request.targets, request.listeners);
+      case 'ends':
+        return this.#ends(request.targets, request.listeners);
       case 'route':
         this.#route(request.listener, request.targets);
         return {};
@@ -142,6 +146,21 @@ export class HelperService {
       if (port !== undefined && before !== undefined) came.set(port, before + 1);
     }
     return { counts: standing.map(({ length }) => length), came: [...came.values()] };
+  }
+
+  /** Local ends of the connections to each target; with listeners only of those that came by one of them. */
+  #ends(targets: readonly Target[], listeners: readonly number[]): ReturnType<typeof encodeEnds> {
+    const { routes } = this.#options.abilities;
+    const came = ({ cookie }: TcpSocket): boolean => {
+      const port = routes?.listenerOf(cookie);
+      return port !== undefined && listeners.includes(port);
+    };
+    return encodeEnds(
+      targets.map((target) => {
+        const standing = this.#guard.standing(target);
+        return listeners.length === 0 ? standing : standing.filter(came);
+      }),
+    );
   }
 
   #route(listener: number, targets: readonly Target[]): void {

@@ -10,8 +10,8 @@ import { errorText } from './native.js';
 /** Pause after the first failure; it doubles up to the longest. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
-/** No answer is longer; the counts of 64 instances are some hundred bytes. */
-const MOST_ANSWER_BYTES = 64 * 1024;
+/** No answer is longer: the local ends of as many connections as are listed, each with an address of its own. */
+const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
 /** Requests without an answer; what comes on top of them is said when answers have come. */
 const MOST_ASKED = 256;
 /** Requests that are kept; what comes on top of them fails. */

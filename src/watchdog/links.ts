@@ -93,6 +93,14 @@ export class Links {
     return [...(this.#byAddress.get(address) ?? [])].some((link) => link.isLive(now));
   }
 
+  /** Tells which sessions each conmgr that is alive at the address has reported; without one of them. */
+  watchedAt(address: string, otherThan: string): ReturnType<WatchedSessions['recogniser']>[] {
+    const now = this.#options.clock.monotonicMs();
+    return [...(this.#byAddress.get(address) ?? [])]
+      .filter((link) => link.isLive(now) && link.hello?.conmgrId !== otherThan)
+      .map((link) => link.watched.recogniser(address));
+  }
+
   isAllowed(address: string): boolean {
     const ranges = this.#options.allowedClients();
     if (ranges === undefined) return true;

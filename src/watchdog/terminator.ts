@@ -55,6 +55,8 @@ export interface TerminatorOptions {
   readonly ownPids: () => readonly number[];
   /** A conmgr is connected from the address and has sent a packet within its own time-out. */
   readonly otherLink: (address: string) => boolean;
+  /** Tells, for each other conmgr that is alive at the address, which sessions it has reported. */
+  readonly alsoWatched: (address: string, otherThan: string) => readonly ((session: SqlSession) => boolean)[];
   /** authentication_timeout of the instance. */
   readonly authenticationTimeoutMs: () => number;
   /** What is remembered over a restart has changed. */
@@ -289,13 +291,15 @@ export class Terminator {
     const { data } = loss.state;
     if (effect.do === 'pass') void this.#runPass(loss, effect);
     else if (effect.do === 'reportOmitted' || effect.do === 'reportLogOnly') {
-      void this.#plan(loss.link.address, loss.own).then((plan) => loss.report.effect(effect, data, plan));
+      void this.#plan(loss.link.address, this.#ownOf(loss)).then((plan) =>
+        loss.report.effect(effect, data, plan),
+      );
     } else loss.report.effect(effect, data);
   }
 
   async #runPass(loss: Loss, { notAfter, only }: Extract<LossEffect, { do: 'pass' }>): Promise<void> {
     try {
-      const options = { ...this.#pass([loss.link.address]), notAfter, only, own: loss.own };
+      const options = { ...this.#pass([loss.link.address]), notAfter, only, own: this.#ownOf(loss) };
       const result = await runPass(this.#session(), options);
       this.#ended += result.ended.length;
       this.#step(loss, { type: 'passed', result });
@@ -306,6 +310,13 @@ export class Terminator {
       }
       this.#step(loss, { type: 'passFailed', text: (error as Error).message });
     }
+  }
+
+  /** Whose sessions are ended now: a guarded session may be watched by a neighbour as well, and then its host is alive. */
+  #ownOf({ own, link }: Loss): Loss['own'] {
+    if (own === undefined) return undefined;
+    const others = this.#options.alsoWatched(link.address, link.conmgrId);
+    return (session) => own(session) && !others.some((watches) => watches(session));
   }
 
   async #plan(address: string, own?: Loss['own']): Promise<PassPlan | undefined> {

@@ -113,6 +113,7 @@ export class Watchdog {
       session: () => this.#monitor.connections.get('terminator'),
       ownPids: () => this.#monitor.connections.pids,
       otherLink: (address) => this.#links.isAlive(address),
+      alsoWatched: (address, otherThan) => this.#links.watchedAt(address, otherThan),
       authenticationTimeoutMs: () => this.#settings.authenticationTimeoutMs,
       onChange: () => this.#changed(),
     });

@@ -89,6 +89,8 @@ let clock: FakeClock;
 let instance: FakeInstance;
 let lines: string[];
 let otherLink: boolean;
+/** What other conmgrs of the address, which are alive, have reported. */
+let neighbours: WatchedSessions[];
 let terminator: Terminator;
 
 beforeEach(() => {
@@ -96,6 +98,7 @@ beforeEach(() => {
   instance = new FakeInstance();
   lines = [];
   otherLink = false;
+  neighbours = [];
 });
 
 function start(
@@ -115,6 +118,7 @@ function start(
     session: () => (instance.reachable ? (instance as unknown as PgSession) : undefined),
     ownPids: () => [],
     otherLink: () => otherLink,
+    alsoWatched: (address) => neighbours.map((one) => one.recogniser(address)),
     authenticationTimeoutMs: () => AUTHENTICATION_TIMEOUT_MS,
     onChange: () => {},
   });
@@ -404,6 +408,15 @@ describe('with terminate_scope = monitored', () => {
     otherLink = true;
     for (const pid of [1, 2]) instance.add(pid);
     terminator.lost({ ...LINK, watched: watched([HERE, 40_001, 1]) }, GOOD, 'timeout', 'silent');
+    await pass(2000);
+    assert.deepEqual(instance.ended, [1]);
+  });
+
+  it('a session that a live conmgr of the same address has reported too, as guards of one host do, is left alone', async () => {
+    monitored();
+    for (const pid of [1, 2]) instance.add(pid);
+    neighbours = [watched([HERE, 40_002, 0])];
+    terminator.lost({ ...LINK, watched: watched([HERE, 40_001, 0], [HERE, 40_002, 0]) }, GOOD, 'timeout', '');
     await pass(2000);
     assert.deepEqual(instance.ended, [1]);
   });

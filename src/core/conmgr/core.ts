@@ -377,7 +377,7 @@ export class ConmgrCore {
         break;
       }
       case 'reportWanted':
-        instance.teller.want(effect, this.sessions, number, now);
+        instance.teller.want(effect, instance, this.sessions, now);
         break;
       default:
         reportLink(effect, params, this.#out, instance.health.phase === 'grace');

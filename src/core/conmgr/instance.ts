@@ -6,6 +6,7 @@ import { type HealthPhase, type HealthState, healthWakeAt, newHealth } from '../
 import { type LinkIdentity, type LinkSettings, type LinkState, linkWakeAt, newLink } from '../link/link.js';
 import { attributesDiffer, hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
 import type { MonotonicMs } from '../time.js';
+import { SeenSessions } from './seen-sessions.js';
 import { SessionTeller } from './session-teller.js';
 
 /** Timing of the links as the configuration gives it. */
@@ -25,6 +26,8 @@ export class Instance {
   readonly config: InstanceConfig;
   /** Tells the watchdog which sessions are watched. */
   readonly teller = new SessionTeller();
+  /** Sessions that do not pass conmgr. */
+  readonly seen = new SeenSessions();
   link: LinkState;
   health: HealthState;
   attributes: InstanceAttributes | undefined;

@@ -12,6 +12,7 @@ import {
 } from '../protocol/session-list.js';
 import { type MonotonicMs, NEVER } from '../time.js';
 import type { Outbox } from './outbox.js';
+import { endKey, type SeenSessions } from './seen-sessions.js';
 import type { SessionTable } from './sessions.js';
 
 /** Changes are gathered for this long. */
@@ -33,13 +34,17 @@ export class SessionTeller {
   /** The watchdog of an instance wants to know, or no more. */
   want(
     { wanted, maxFrame }: { readonly wanted: boolean; readonly maxFrame: number },
+    { number, seen }: Pick<Told, 'number' | 'seen'>,
     sessions: SessionTable,
-    instance: number,
     now: MonotonicMs,
   ): void {
-    const ids = sessions.of(instance).map(({ id }) => id);
-    if (wanted) this.begin(ids, maxFrame, now);
+    const ids = sessions.of(number).map(({ id }) => id);
+    if (wanted) this.begin([...ids, ...seen.ids()], maxFrame, now);
     else this.end();
+  }
+
+  get wanted(): boolean {
+    return this.#wanted;
   }
 
   /** The watchdog wants to know; `ids`: the sessions of the instance now. */
@@ -114,32 +119,35 @@ export class SessionTeller {
     if (before !== undefined) {
       this.#told.delete(id);
       const moved = before.address !== next?.address || before.port !== next.port;
-      if (this.#holders.get(keyOf(before)) === id && moved) {
-        this.#holders.delete(keyOf(before));
+      if (this.#holders.get(endKey(before)) === id && moved) {
+        this.#holders.delete(endKey(before));
         note('removed', before);
       }
     }
     if (next === undefined) return;
     this.#told.set(id, next);
-    this.#holders.set(keyOf(next), id);
+    this.#holders.set(endKey(next), id);
     note('added', next);
   }
 }
 
+/** An instance whose watchdog may want to know. */
+interface Told {
+  readonly number: number;
+  readonly teller: SessionTeller;
+  readonly seen: SeenSessions;
+}
+
 /** Tells the watchdogs that want to know which sessions are watched, as far as it is time. */
 export function tellSessions(
-  instances: readonly { readonly number: number; readonly teller: SessionTeller }[],
+  instances: readonly Told[],
   sessions: SessionTable,
   out: Outbox,
   now: MonotonicMs,
 ): void {
-  for (const { number, teller } of instances) {
+  for (const { number, teller, seen } of instances) {
     if (now < teller.dueAt) continue;
-    for (const message of teller.take((id) => sessions.endOf(id, number), now))
-      out.push({ do: 'send', instance: number, message });
+    const endOf = (id: number): WatchedEnd | undefined => seen.endOf(id) ?? sessions.endOf(id, number);
+    for (const message of teller.take(endOf, now)) out.push({ do: 'send', instance: number, message });
   }
-}
-
-function keyOf({ address, port }: WatchedEnd): string {
-  return `${address} ${port}`;
 }

@@ -60,6 +60,8 @@ export interface TcpSocket {
   readonly family: SocketFamily;
   readonly state: number;
   readonly localPort: number;
+  /** 16 bytes, as in `Target`. */
+  readonly localAddress: Uint8Array;
   readonly remotePort: number;
   /** 16 bytes, as in `Target`. */
   readonly remoteAddress: Uint8Array;
@@ -193,6 +195,7 @@ function decodeSocket(body: Buffer): TcpSocket | undefined {
     state: body.readUInt8(1),
     localPort: body.readUInt16BE(4),
     remotePort: body.readUInt16BE(6),
+    localAddress: sixteenBytes(Uint8Array.from(body.subarray(8, 8 + addressBytes))),
     remoteAddress: sixteenBytes(Uint8Array.from(body.subarray(24, 24 + addressBytes))),
     cookie: body.readBigUInt64LE(44),
     id: Uint8Array.from(body.subarray(4, 4 + SOCKET_ID_BYTES)),

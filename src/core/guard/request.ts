@@ -21,6 +21,7 @@ export type HelperRequest =
   | { readonly do: 'sweep'; readonly target: Target; readonly on: true; readonly spare: ReadonlySet<number> }
   | { readonly do: 'sweep'; readonly target: Target; readonly on: false }
   | { readonly do: 'count'; readonly targets: readonly Target[]; readonly listeners: readonly number[] }
+  | { readonly do: 'ends'; readonly targets: readonly Target[]; readonly listeners: readonly number[] }
   | { readonly do: 'route'; readonly listener: number; readonly targets: readonly Target[] }
   | { readonly do: 'evict'; readonly listener: number; readonly target: Target }
   | { readonly do: 'clear' };
@@ -55,8 +56,10 @@ export function readHelperRequest(line: string): ReadRequest {
 function requestOf(fields: Fields): HelperRequest {
   switch (fields['do']) {
     case 'probe':
+    case 'count':
+    case 'ends':
       return {
-        do: 'probe',
+        do: fields['do'],
         targets: manyOf(fields, 'targets', MOST_TARGETS, targetOf),
         listeners: manyOf(fields, 'listeners', MOST_TARGETS, portOf),
       };
@@ -68,12 +71,6 @@ function requestOf(fields: Fields): HelperRequest {
       if (fields['on'] === true) return { do: 'sweep', target, on: true, spare: spareOf(fields) };
       throw new WrongField('on must be true or false');
     }
-    case 'count':
-      return {
-        do: 'count',
-        targets: manyOf(fields, 'targets', MOST_TARGETS, targetOf),
-        listeners: manyOf(fields, 'listeners', MOST_TARGETS, portOf),
-      };
     case 'route':
       return {
         do: 'route',
@@ -121,6 +118,7 @@ export function refusedOf(request: HelperRequest, permission: Permission): strin
     case 'sweep':
       return targets([request.target]);
     case 'count':
+    case 'ends':
     case 'probe':
       return [...targets(request.targets), ...listeners(request.listeners, permission)];
     case 'route':

@@ -456,6 +456,14 @@ export const CONMGR_MESSAGES = {
     cure: 'None is needed. To have a figure of your own, set WatchdogSec= in a drop-in of the unit to more than that.',
     everyMs: 0,
   },
+  sessionsNotListed: {
+    code: 'CM1279',
+    level: 'WARNING',
+    text: 'there are {left} more connections to the instances than the {limit} of which the watchdogs are told',
+    detail: 'Should conmgr be lost, those sessions are not ended (watchdog.terminate_scope = monitored).',
+    cause: 'This host has very many connections to the servers that are redirected or guarded in the kernel.',
+    cure: 'Have applications share connections, or let fewer of them be guarded.',
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;
 
 export type ConmgrMessageName = keyof typeof CONMGR_MESSAGES;

@@ -8,6 +8,7 @@ import { Kernel } from '../../../src/conmgr/kernel.js';
 import { resolveConmgrConfig } from '../../../src/core/config/resolve.js';
 import type { ConmgrConfig } from '../../../src/core/config/types.js';
 import { destinationOf, type KernelWishes } from '../../../src/core/conmgr/kernel-wishes.js';
+import type { LocalEnd } from '../../../src/core/guard/local-ends.js';
 import { type Log, renderMessage } from '../../../src/core/messages/message.js';
 import { MessageError } from '../../../src/core/messages/message-error.js';
 import { Guard } from '../../../src/helper/guard.js';
@@ -37,6 +38,9 @@ describe('conmgr and what it wants of the kernel', () => {
   let serving: Serving | undefined;
   let kernel: Kernel;
   let config: ConmgrConfig;
+  /** A watchdog wants to know whose connections there are. */
+  let watched: boolean;
+  let seen: Map<number, readonly LocalEnd[]>;
   /** The instance that is lost; undefined: none. */
   let lost: number | undefined;
 
@@ -88,6 +92,8 @@ describe('conmgr and what it wants of the kernel', () => {
       config: () => config,
       wishes,
       places,
+      watched: () => ({ guarded: watched ? places() : [], redirected: [], listeners: [] }),
+      seen: (instance, ends) => seen.set(instance, ends),
       path,
       clock,
       log: {
@@ -145,7 +151,7 @@ describe('conmgr and what it wants of the kernel', () => {
   };
 
   beforeEach(() => {
-    [lines, lost] = [[], undefined];
+    [lines, lost, watched, seen] = [[], undefined, false, new Map()];
     clock = new FakeClock();
     fake = new FakeKernel();
     lists = join(temporaryDirectory(), 'targets.d');
@@ -227,6 +233,24 @@ describe('conmgr and what it wants of the kernel', () => {
       { instance: 0, count: 0 },
       { instance: 1, count: 1 },
     ]);
+  });
+
+  it('knows the connections that pass it by as long as a watchdog wants to', async () => {
+    await serve();
+    watched = true;
+    await started(`${SERVERS}guard = on\n`);
+    fake.connect({ to: '192.0.2.10', port: 5432, localPort: 40_001 });
+    const known = (...ports: number[]) =>
+      eventually(
+        () => {
+          clock.advance(1000);
+          return String(seen.get(0)?.map(({ port }) => port) ?? []) === String(ports);
+        },
+        { everyMs: 2, what: `connections from ${ports}` },
+      );
+    await known(40_001);
+    watched = false;
+    await known();
   });
 
   it('says once of each listener which way it goes and why, and again when that changes', async () => {

@@ -10,6 +10,7 @@ import { SockDiagError, type SocketTable } from '../../../src/io/sock-diag.js';
 interface FakeSocket {
   readonly to: string;
   readonly port: number;
+  readonly localAddress?: string;
   readonly localPort?: number;
   readonly state?: TcpState;
   readonly v6?: boolean;
@@ -27,15 +28,24 @@ export class FakeKernel implements Kernel, SocketTable, RouteMap {
   #next = 1n;
 
   /** The cookie of the new socket. */
-  connect({ to, port, localPort = 40_000, state = TCP_STATE.ESTABLISHED, v6 = false }: FakeSocket): bigint {
+  connect({
+    to,
+    port,
+    localAddress = '192.0.2.1',
+    localPort = 40_000,
+    state = TCP_STATE.ESTABLISHED,
+    v6 = false,
+  }: FakeSocket): bigint {
     const target = parseTarget(to, port);
-    if (target === undefined) throw new Error(`cannot connect to ${to}`);
+    const local = parseTarget(localAddress, localPort);
+    if (target === undefined || local === undefined) throw new Error(`cannot connect to ${to}`);
     const cookie = this.#next++;
     const family = v6 || to.includes(':') ? AF_INET6 : AF_INET;
     const id = new Uint8Array(48);
     this.sockets.push({
       family,
       state,
+      localAddress: local.bytes,
       localPort,
       remotePort: port,
       remoteAddress: target.bytes,

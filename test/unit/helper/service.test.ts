@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { TCP_STATE } from '../../../src/core/guard/inet-diag.js';
+import { decodeEnds } from '../../../src/core/guard/local-ends.js';
 import { Permission, parseTargetList } from '../../../src/core/guard/target-list.js';
 import type { Log, MessageParams, MessageSpec } from '../../../src/core/messages/message.js';
 import { Guard } from '../../../src/helper/guard.js';
@@ -165,6 +166,42 @@ describe('the helper, asked by conmgr', () => {
     const answer = ask({ do: 'count', targets: [lost], listeners: [27547, 27548] });
     assert.deepEqual(answer, { ok: true, counts: [2], came: [1, 0] });
     const refused = ask({ do: 'count', targets: [], listeners: [22] });
+    assert.deepEqual(refused, { ok: false, error: 'not allowed: listener 22' });
+  });
+
+  it('lists the ends on this host of the connections that stand, by address', () => {
+    kernel.connect({ to: '192.0.2.10', port: 27500, localPort: 40_001 });
+    kernel.connect({ to: '192.0.2.10', port: 27500, localPort: 40_002, v6: true });
+    kernel.connect({ to: '192.0.2.10', port: 27500, localPort: 40_001, localAddress: '192.0.2.2' });
+    kernel.connect({ to: '192.0.2.10', port: 27500, localPort: 40_003, state: TCP_STATE.SYN_SENT });
+    kernel.connect({ to: '192.0.2.11', port: 27500, localPort: 40_004 });
+    const other = ['2001:db8::1', 27500];
+    kernel.connect({ to: '2001:db8::1', port: 27500, localPort: 40_005, localAddress: '2001:db8::2' });
+    const { ok, ends, left } = ask({ do: 'ends', targets: [lost, other] });
+    assert.deepEqual([ok, left], [true, 0]);
+    assert.deepEqual(decodeEnds(ends, 2), [
+      [
+        { address: '192.0.2.1', port: 40_001 },
+        { address: '192.0.2.1', port: 40_002 },
+        { address: '192.0.2.2', port: 40_001 },
+      ],
+      [{ address: '2001:db8::2', port: 40_005 }],
+    ]);
+    assert.equal(
+      ask({ do: 'ends', targets: [['10.0.0.1', 22]] })['error'],
+      'not allowed: 10.0.0.1:22',
+      'nobody learns of connections that are none of his',
+    );
+  });
+
+  it('lists of those only what came by the listeners asked for', () => {
+    const connect = (localPort: number) => kernel.connect({ to: '192.0.2.10', port: 27500, localPort });
+    kernel.cameBy.set(connect(40_001), 27547);
+    kernel.cameBy.set(connect(40_002), 27548);
+    connect(40_003);
+    const { ends } = ask({ do: 'ends', targets: [lost], listeners: [27548] });
+    assert.deepEqual(decodeEnds(ends, 1), [[{ address: '192.0.2.1', port: 40_002 }]]);
+    const refused = ask({ do: 'ends', targets: [], listeners: [22] });
     assert.deepEqual(refused, { ok: false, error: 'not allowed: listener 22' });
   });
 

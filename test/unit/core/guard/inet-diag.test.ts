@@ -64,13 +64,14 @@ describe('the answer with sockets', () => {
       sockets.map((one) => [
         one.family,
         one.state,
+        hex(Buffer.from(one.localAddress)),
         one.localPort,
         one.remotePort,
         hex(Buffer.from(one.remoteAddress)),
       ]),
       [
-        [AF_INET, 1, 40000, 27500, '00000000000000000000ffffc000020a'],
-        [AF_INET6, 2, 40001, 5432, '20010db8000000000000000000000001'],
+        [AF_INET, 1, '00000000000000000000ffff0a000001', 40000, 27500, '00000000000000000000ffffc000020a'],
+        [AF_INET6, 2, '00000000000000000000000000000001', 40001, 5432, '20010db8000000000000000000000001'],
       ],
     );
     assert.deepEqual([done, errors], [true, []]);

@@ -57,7 +57,7 @@ describe('a request to the helper', () => {
   });
 
   it('may be anything at all without harm', () => {
-    const words = fc.constantFrom('probe', 'kill', 'sweep', 'count', 'route', 'evict', 'clear');
+    const words = fc.constantFrom('probe', 'kill', 'sweep', 'count', 'ends', 'route', 'evict', 'clear');
     const fields = fc.record(
       {
         id: fc.jsonValue(),
