@@ -90,6 +90,29 @@ describe('what was not sent', () => {
     here.end();
     assert.equal((await all).length, 8 * 1024 * 1024 + 4);
   });
+
+  it('is the same of a queue that never runs dry, of which what has gone out is forgotten', async () => {
+    const { here, there } = await connection();
+    const unsent = new Unsent(here);
+    const chunk = 256 * 1024;
+    const all = pattern(64 * chunk);
+    let read = 0;
+    there.on('data', (bytes: Buffer) => {
+      read += bytes.length;
+    });
+    for (let at = 0; at < all.length; at += chunk) {
+      unsent.write(all.subarray(at, at + chunk));
+      there.resume();
+      // Far behind, but never at the end.
+      while (at - read > 24 * chunk) await once(there, 'data');
+      there.pause();
+      if (at > 32 * chunk) assert.ok(here.writableLength > 0);
+    }
+    const rest = unsent.take();
+    assert.ok(rest !== undefined && rest.length > 0 && rest.length < 40 * chunk);
+    assert.ok(rest.equals(all.subarray(all.length - rest.length)));
+    assert.ok(unsent.remembered < rest.length + 4 * chunk, `${unsent.remembered} for ${rest.length}`);
+  });
 });
 
 describe('an adopted socket', () => {
