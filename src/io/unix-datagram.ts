@@ -1,7 +1,7 @@
 /**
  * Unix datagram sockets, which Node.js does not have: what sd_notify(3), syslog and journald are spoken to with.
  *
- * Sending never blocks (MSG_DONTWAIT) and never raises SIGPIPE; the sockets are not connected, so a log daemon
+ * Sending does not block (MSG_DONTWAIT), but for `sendWithin`, and never raises SIGPIPE; the sockets are not connected, so a log daemon
  * that was restarted is reached again without any reconnecting. Constants are those of Linux on x86-64 and arm64.
  */
 import { closeSync, writeSync } from 'node:fs';
@@ -10,8 +10,10 @@ import { encodeDescriptors, SOL_SOCKET } from './control-message.js';
 import type { Native, NativeFunction } from './native.js';
 
 const AF_UNIX = 1;
-const SOCK_DGRAM_CLOEXEC_NONBLOCK = 2 | 0o2000000 | 0o4000;
-const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_DONTWAIT_NOSIGNAL = 0x40 | MSG_NOSIGNAL;
+const SO_SNDTIMEO = 21;
 const SO_PEERCRED = 17;
 const MFD_CLOEXEC_ALLOW_SEALING = 3;
 const F_ADD_SEALS = 1033;
@@ -38,6 +40,7 @@ class DatagramCalls {
   readonly memfdCreate: NativeFunction;
   readonly fcntl: NativeFunction;
   readonly getsockopt: NativeFunction;
+  readonly setsockopt: NativeFunction;
 
   constructor(native: Native) {
     native.struct('iovec', { base: 'const void *', length: 'size_t' });
@@ -56,6 +59,7 @@ class DatagramCalls {
     this.memfdCreate = native.func('int memfd_create(const char *, unsigned int)');
     this.fcntl = native.func('int fcntl(int, int, ...)');
     this.getsockopt = native.func('int getsockopt(int, int, int, void *, void *)');
+    this.setsockopt = native.func('int setsockopt(int, int, int, const void *, uint32_t)');
   }
 }
 
@@ -88,8 +92,32 @@ export class DatagramSender {
   send(datagram: Buffer, fds: readonly number[] = []): number {
     if (this.#fd < 0) this.#fd = this.#open();
     if (this.#fd < 0) return this.#native.errno();
-    const sent = fds.length === 0 ? this.#sendPlain(datagram) : this.#sendWithDescriptors(datagram, fds);
+    const sent =
+      fds.length === 0
+        ? this.#sendPlain(datagram)
+        : this.#sendWithDescriptors(datagram, fds, MSG_DONTWAIT_NOSIGNAL);
     return sent < 0 ? this.#native.errno() : 0;
+  }
+
+  /** The same, but a full queue is waited for: EAGAIN after `timeoutMs`, which must be more than 0. */
+  sendWithin(datagram: Buffer, fds: readonly number[], timeoutMs: number): number {
+    if (this.#fd < 0) this.#fd = this.#open();
+    const until = performance.now() + timeoutMs;
+    for (let leftMs = timeoutMs; leftMs > 0; leftMs = until - performance.now()) {
+      if (!this.#limitWaiting(leftMs)) return this.#native.errno();
+      if (this.#sendWithDescriptors(datagram, fds, MSG_NOSIGNAL) >= 0) return 0;
+      const errno = this.#native.errno();
+      if (errno !== constants.errno.EINTR) return errno;
+    }
+    return constants.errno.EAGAIN;
+  }
+
+  /** SO_SNDTIMEO of socket(7); a struct timeval. */
+  #limitWaiting(ms: number): boolean {
+    const limit = Buffer.alloc(16);
+    limit.writeBigInt64LE(BigInt(Math.floor(ms / 1000)), 0);
+    limit.writeBigInt64LE(BigInt(Math.max(1, Math.floor((ms % 1000) * 1000))), 8);
+    return this.#calls.setsockopt(this.#fd, SOL_SOCKET, SO_SNDTIMEO, limit, limit.length) === 0;
   }
 
   /** Sends a datagram that is too big for the queue as a sealed memory file, as journald takes it
@@ -114,7 +142,7 @@ export class DatagramSender {
   }
 
   #open(): number {
-    return this.#calls.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0);
+    return this.#calls.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
   }
 
   #sendPlain(datagram: Buffer): number {
@@ -128,18 +156,18 @@ export class DatagramSender {
     );
   }
 
-  #sendWithDescriptors(datagram: Buffer, fds: readonly number[]): number {
-    const control = encodeDescriptors(fds);
+  #sendWithDescriptors(datagram: Buffer, fds: readonly number[], flags: number): number {
+    const control = fds.length === 0 ? undefined : encodeDescriptors(fds);
     const message = {
       name: this.#address,
       nameLength: this.#address.length,
       parts: [{ base: datagram, length: datagram.length }],
       partCount: 1,
-      control,
-      controlLength: control.length,
+      control: control ?? null,
+      controlLength: control?.length ?? 0,
       flags: 0,
     };
-    return this.#calls.sendmsg(this.#fd, message, MSG_DONTWAIT_NOSIGNAL);
+    return this.#calls.sendmsg(this.#fd, message, flags);
   }
 }
 

@@ -89,7 +89,8 @@ describe('the installed units', () => {
       for (const key of ['WorkingDirectory', 'StateDirectory', 'RuntimeDirectory'])
         assert.deepEqual(settings('system', name, key), [], `${name} ${key}`);
     }
-    assert.equal(settings('system', 'conmgr@.service', 'FileDescriptorStoreMax').length, 1);
+    for (const manager of ['system', 'user'] as const)
+      assert.deepEqual(settings(manager, 'conmgr@.service', 'FileDescriptorStoreMax'), ['512'], manager);
     assert.deepEqual(settings('system', 'conmgr-watchdog@.service', 'User'), ['postgres']);
   });
 

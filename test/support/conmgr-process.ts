@@ -38,6 +38,8 @@ export interface ConmgrOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** A command that runs conmgr. */
   readonly within?: readonly string[];
+  /** Descriptors 3 and up. */
+  readonly fds?: readonly number[];
 }
 
 /** Fast, but with a time-out that a busy machine keeps; everything is logged. */
@@ -73,10 +75,10 @@ export function conmgrConf(
 /** Starts conmgr on a directory that exists, whatever is in it; for starts that fail, too. */
 export function launchConmgr(
   directory: string,
-  { openFiles, env, within = [] }: Pick<ConmgrOptions, 'openFiles' | 'env' | 'within'> = {},
+  { openFiles, env, within = [], fds = [] }: Pick<ConmgrOptions, 'openFiles' | 'env' | 'within' | 'fds'> = {},
 ): Running {
   const command = [process.execPath, built('bin/conmgr.js'), '-D', directory];
-  const options = { within, ...(env === undefined ? {} : { env }) };
+  const options = { within, fds, ...(env === undefined ? {} : { env }) };
   if (openFiles === undefined) return startCommand(command[0]!, command.slice(1), options);
   return startCommand('sh', ['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', ...command], options);
 }

@@ -9,6 +9,8 @@ export interface StartOptions {
   readonly cwd?: string;
   /** A command that runs the command, as `nsenter` does; the process stays the same one. */
   readonly within?: readonly string[];
+  /** Descriptors 3 and up of the command. */
+  readonly fds?: readonly number[];
 }
 
 export interface Exit {
@@ -35,7 +37,7 @@ export function startCommand(command: string, args: readonly string[], options: 
     cwd: options.cwd ?? temporaryDirectory(),
     // What node:test tells the process of a test file does not concern the programs it starts.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...(options.fds ?? [])],
   });
   return new Running(child, [command, ...args].join(' '));
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadNative } from '../../../src/io/native.js';
@@ -109,6 +109,35 @@ describe('the service manager', () => {
     texts.push(...systemd.takeTexts());
     assert.deepEqual(texts, [...Array.from({ length: sent }, (_, i) => `STATUS=${i}`), 'READY=1']);
     assert.equal(clock.pending, 0);
+    end();
+  });
+
+  it('that does not read is waited for no longer than allowed, and told what waits before what is said now', () => {
+    const { notifier, systemd, clock, end } = manager({ paused: true });
+    let sent = 0;
+    while (clock.pending === 0) {
+      notifier.status(String(sent));
+      sent += 1;
+    }
+    const begunMs = performance.now();
+    assert.equal(notifier.sendNow('FDSTOREREMOVE=1', [], 50), false);
+    assert.equal(notifier.barrier(50), false);
+    assert.ok(performance.now() - begunMs >= 95);
+    const texts = systemd.takeTexts();
+    assert.equal(notifier.sendNow('FDSTOREREMOVE=1', [], 50), true);
+    texts.push(...systemd.takeTexts());
+    assert.deepEqual(texts, [...Array.from({ length: sent }, (_, i) => `STATUS=${i}`), 'FDSTOREREMOVE=1']);
+    end();
+  });
+
+  it('is given a descriptor by a barrier and waited for until it is closed', async () => {
+    const { notifier, systemd, end } = manager();
+    const before = readdirSync('/proc/self/fd').length;
+    assert.equal(notifier.barrier(20), false);
+    const { bytes, fds } = await systemd.next();
+    assert.deepEqual([bytes.toString(), fds.length], ['BARRIER=1', 1]);
+    for (const fd of fds) closeSync(fd);
+    assert.equal(readdirSync('/proc/self/fd').length, before);
     end();
   });
 

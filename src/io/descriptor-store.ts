@@ -1,0 +1,144 @@
+/**
+ * The descriptors that systemd keeps for this unit across a restart (FileDescriptorStoreMax= of systemd.service(5)):
+ * the listening sockets all the time, and at a hand-over what the next process goes on with
+ * (docs/decisions/0035-hand-over.md).
+ */
+import { Buffer } from 'node:buffer';
+import { closeSync } from 'node:fs';
+import type { HandedDescriptors, HandedState, NamedDescriptor } from './handed-descriptors.js';
+import { portOfListener } from './handed-descriptors.js';
+import type { Notifier } from './notify.js';
+import { NativeCallError, type UnixRights } from './unix-rights.js';
+
+/** Name of the parcel with all that is handed over beside listening sockets. */
+export const PARCEL_NAME = 'hand-over';
+
+/** A service manager that is busy may hold up the start, or the end, for so long. */
+const SEND_LIMIT_MS = 1000;
+const BARRIER_LIMIT_MS = 2000;
+
+/** What a process found there, this process's from now on. */
+export interface FoundDescriptors {
+  readonly handed: HandedDescriptors;
+  /** All names in the store. */
+  readonly names: ReadonlySet<string>;
+}
+
+export class DescriptorStore {
+  readonly #notifier: Pick<Notifier, 'sendNow' | 'barrier'>;
+  readonly #names: Set<string>;
+
+  /** `names`: what is there already. */
+  constructor(notifier: Pick<Notifier, 'sendNow' | 'barrier'>, names: Iterable<string>) {
+    this.#notifier = notifier;
+    this.#names = new Set(names);
+  }
+
+  /** From now on these are kept, and no others. What is there already is not stored twice: systemd compares. */
+  keep(listeners: readonly NamedDescriptor[]): void {
+    const wanted = new Set(listeners.map(({ name }) => name));
+    for (const name of this.#names) if (!wanted.has(name)) this.#remove(name);
+    for (const { fd, name } of listeners) this.#put(name, fd);
+  }
+
+  /** Nothing is kept any more. */
+  clear(): void {
+    this.keep([]);
+  }
+
+  /**
+   * Stores document and sockets for the next process, and waits until systemd has them. '' = done; otherwise why not, and
+   * nothing but the listening sockets is there.
+   */
+  handOver(rights: UnixRights, state: HandedState): string {
+    let parcel: Parcel | undefined;
+    try {
+      parcel = pack(rights, state);
+      const isStored = this.#put(PARCEL_NAME, parcel.fd) && this.#notifier.barrier(BARRIER_LIMIT_MS);
+      closeSync(parcel.fd);
+      if (isStored && !rights.waitReadable(parcel.witness, 0)) return '';
+      this.#remove(PARCEL_NAME);
+      return isStored
+        ? 'the service manager keeps no more descriptors for this unit (FileDescriptorStoreMax=)'
+        : 'the service manager does not answer';
+    } catch (error) {
+      if (!(error instanceof NativeCallError)) throw error;
+      return error.message;
+    } finally {
+      if (parcel !== undefined) closeSync(parcel.witness);
+    }
+  }
+
+  #put(name: string, fd: number): boolean {
+    this.#names.add(name);
+    // FDPOLL=0: what has no peer any more is not thrown away.
+    return this.#notifier.sendNow(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, [fd], SEND_LIMIT_MS);
+  }
+
+  #remove(name: string): void {
+    this.#names.delete(name);
+    this.#notifier.sendNow(`FDSTOREREMOVE=1\nFDNAME=${name}`, [], SEND_LIMIT_MS);
+  }
+}
+
+/** One end of a pair of Unix sockets in which all that belongs together lies queued: it is kept, or lost, as one. */
+interface Parcel {
+  readonly fd: number;
+  /** Can be read as soon as nobody has the parcel any more. */
+  readonly witness: number;
+}
+
+/** Order in the one message of a parcel. */
+const CONTENTS = ['document', 'bundle'] as const satisfies readonly (keyof HandedState)[];
+
+function pack(rights: UnixRights, state: HandedState): Parcel {
+  const [sender, fd] = rights.pair();
+  const [witness, seal] = rights.pair();
+  try {
+    // The sender lies in the parcel, too. A socket without a peer would be thrown away by a systemd that does not know
+    // FDPOLL=0 (before 246).
+    rights.send(sender, Buffer.from([0]), [...CONTENTS.map((name) => state[name]), seal, sender]);
+    return { fd, witness };
+  } catch (error) {
+    closeSync(fd);
+    closeSync(witness);
+    throw error;
+  } finally {
+    closeSync(sender);
+    closeSync(seal);
+  }
+}
+
+/** Opens a parcel and closes it; undefined when it is none. */
+function unpack(rights: UnixRights, parcel: number): HandedState | undefined {
+  let fds: readonly number[] = [];
+  try {
+    fds = rights.receive(parcel, 1)?.fds ?? [];
+  } catch (error) {
+    if (!(error instanceof NativeCallError)) throw error;
+  } finally {
+    closeSync(parcel);
+  }
+  const [document, bundle, ...others] = fds;
+  for (const fd of others) closeSync(fd);
+  if (document === undefined) return undefined;
+  if (bundle !== undefined) return { document, bundle };
+  closeSync(document);
+  return undefined;
+}
+
+/** Sorts what systemd has passed. What has no known name, or a name for the second time, is closed. */
+export function sortStored(
+  rights: UnixRights | undefined,
+  stored: readonly NamedDescriptor[],
+): FoundDescriptors {
+  const listeners: NamedDescriptor[] = [];
+  let state: HandedState | undefined;
+  for (const one of stored) {
+    if (portOfListener(one.name) !== undefined) listeners.push(one);
+    else if (one.name === PARCEL_NAME && rights !== undefined && state === undefined)
+      state = unpack(rights, one.fd);
+    else closeSync(one.fd);
+  }
+  return { handed: { state, listeners }, names: new Set(stored.map(({ name }) => name)) };
+}
