@@ -126,6 +126,22 @@ describe('what a loss means', () => {
     });
   }
 
+  it('link closed, the postmaster answers, but a watchdog of another cluster is in its place: not offered, sessions are told', async () => {
+    const { primary, conmgr, postmaster } = await scene();
+    const app = await conmgr.bound({ target: 'primary' });
+    const probed = postmaster.nextProbe();
+    primary.greeting = { reject: 'wrongCluster', text: 'this instance belongs to another cluster' };
+    primary.link.reset();
+    await probed;
+    const down = await app.next('down');
+    assert.deepEqual([down.reason, down.text], ['instance down', 'this instance belongs to another cluster']);
+    assert.equal((await conmgr.ask({ target: 'primary' }).refusal()).sqlState, '57P03');
+    assert.deepEqual(await conmgr.ask({ target: 'any' }).offered(), [1]);
+    primary.greeting = 'welcome';
+    await conmgr.untilInstance(0, 'is monitored again', ({ health }) => health === 'monitored');
+    assert.deepEqual(await conmgr.ask({ target: 'primary' }).offered(), [0]);
+  });
+
   it('link closed without goodbye: the postmaster is gone, so sessions are ended at once', async () => {
     const { primary, conmgr, postmaster } = await scene();
     const app = await conmgr.bound({ target: 'primary' });

@@ -8,7 +8,7 @@ import { eventually } from './eventually.js';
 import { freePort } from './free-ports.js';
 import { asServer, giveToServers } from './postgres-account.js';
 import { postgresBinaries, usualMajor } from './postgres-binaries.js';
-import { copyTemplate } from './postgres-template.js';
+import { copyTemplate, makeCluster } from './postgres-template.js';
 import { processesIn, readIfAny, removeSharedMemory, signalIfAny } from './processes.js';
 import { temporaryDirectory } from './tree.js';
 
@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly name?: string;
   /** Lines to stand first in pg_hba.conf; behind them everybody on this machine is trusted. */
   readonly hba?: readonly string[];
+  /** A cluster of its own, with a system identifier of its own; all other servers of a run are of one. */
+  readonly foreign?: boolean;
   /** A command that runs the server, to enter a network namespace for instance. */
   readonly within?: readonly string[];
 }
@@ -79,7 +81,8 @@ export class Server {
     const folder = temporaryDirectory('pg-');
     giveToServers(folder);
     const server = new Server(name, major, listen, port, bin, folder, [...within, ...asServer()]);
-    await copyTemplate(major, server.dataDir);
+    if (options.foreign === true) await makeCluster(major, server.dataDir);
+    else await copyTemplate(major, server.dataDir);
     await server.append({
       ...TEST_SETTINGS,
       listen_addresses: listen,

@@ -25,18 +25,21 @@ async function template(major: number): Promise<string> {
     throw new Error('servers are started only below `make test`');
   const path = join(tmpdir(), `postgres-${major}`);
   if (existsSync(path)) return path;
-  const { bin } = await postgresBinaries(major);
   const stage = temporaryDirectory('initdb-');
   giveToServers(stage);
-  const fast = ['--no-sync', '--no-locale', '--encoding=UTF8', '--auth=trust', '--username=postgres'];
-  const [program, ...args] = [...asServer(), join(bin, 'initdb'), ...fast, '-D', join(stage, 'data')];
-  await run(program!, args, {
-    env: { ...process.env, LC_ALL: 'C' },
-  });
+  await makeCluster(major, join(stage, 'data'));
   // Another test file may have been faster; then this copy would be another cluster and is thrown away.
   await rename(join(stage, 'data'), path).catch((error: unknown) => {
     if (!existsSync(path)) throw error;
   });
   await rm(stage, { recursive: true, force: true });
   return path;
+}
+
+/** Runs initdb: the result is a cluster that has no relation to any other. The directory above must be the servers'. */
+export async function makeCluster(major: number, dataDir: string): Promise<void> {
+  const { bin } = await postgresBinaries(major);
+  const fast = ['--no-sync', '--no-locale', '--encoding=UTF8', '--auth=trust', '--username=postgres'];
+  const [program, ...args] = [...asServer(), join(bin, 'initdb'), ...fast, '-D', dataDir];
+  await run(program!, args, { env: { ...process.env, LC_ALL: 'C' } });
 }

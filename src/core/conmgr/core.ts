@@ -380,6 +380,8 @@ export class ConmgrCore {
         instance.teller.want(effect, instance, this.sessions, now);
         break;
       default:
+        if (effect.do === 'reportRejected' && instance.refused(effect, now))
+          this.#desk.drop(number, 'instance down', effect.text);
         reportLink(effect, params, this.#out, instance.health.phase === 'grace');
     }
   }

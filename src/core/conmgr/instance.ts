@@ -3,7 +3,14 @@
 import type { InstanceFacts } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
 import { type HealthPhase, type HealthState, healthWakeAt, newHealth } from '../link/health.js';
-import { type LinkIdentity, type LinkSettings, type LinkState, linkWakeAt, newLink } from '../link/link.js';
+import {
+  type LinkEffect,
+  type LinkIdentity,
+  type LinkSettings,
+  type LinkState,
+  linkWakeAt,
+  newLink,
+} from '../link/link.js';
 import { attributesDiffer, hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
 import type { MonotonicMs } from '../time.js';
 import { SeenSessions } from './seen-sessions.js';
@@ -99,6 +106,18 @@ export class Instance {
     this.attributes = told;
     if (changed) this.note(told.text, now);
     return changed;
+  }
+
+  /**
+   * The watchdog where this instance was refuses the link. One of another cluster: another server has taken its place, so
+   * nothing is known of this one any more. Returns whether that is new.
+   */
+  refused({ code, text, address }: Extract<LinkEffect, { do: 'reportRejected' }>, now: MonotonicMs): boolean {
+    if (code !== 'wrongCluster' || address !== this.address || this.attributes === undefined) return false;
+    this.attributes = undefined;
+    this.dim = false;
+    this.note(text, now);
+    return true;
   }
 
   note(reason: string, now: MonotonicMs): void {

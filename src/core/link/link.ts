@@ -131,7 +131,13 @@ export type LinkEffect =
       readonly graceMs: number;
       readonly text: string;
     }
-  | { readonly do: 'reportRejected'; readonly code: RejectCode; readonly text: string }
+  | {
+      readonly do: 'reportRejected';
+      readonly code: RejectCode;
+      readonly text: string;
+      /** Of the watchdog that refused. */
+      readonly address: string;
+    }
   /** An attempt failed; `attempts` in a row with this cause. Written when `first` or once a minute. */
   | {
       readonly do: 'reportFailure';
@@ -394,7 +400,9 @@ export function refused(
   const failed = fail(data, `watchdog refused the link: ${text || word}`, now, retryAfterMs);
   const effects = (failed.effects ?? []).map(
     (effect): LinkEffect =>
-      effect.do === 'reportFailure' && effect.first ? { do: 'reportRejected', code: word, text } : effect,
+      effect.do === 'reportFailure' && effect.first
+        ? { do: 'reportRejected', code: word, text, address: data.address ?? '' }
+        : effect,
   );
   return { ...failed, effects };
 }
