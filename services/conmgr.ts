@@ -10,6 +10,6 @@ declare const CONMGR_VERSION: string;
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
 const program = { name: 'conmgr', version: CONMGR_VERSION, help: CONMGR_HELP };
-startProgram(program, parseDaemonArguments(process.argv.slice(2), process.env), ({ directory }) =>
-  runConmgr(directory, { name: 'conmgr', version: CONMGR_VERSION }),
+startProgram(program, parseDaemonArguments(process.argv.slice(2), process.env), ({ directory, takeOver }) =>
+  runConmgr(directory, { name: 'conmgr', version: CONMGR_VERSION }, takeOver),
 );

@@ -1,10 +1,12 @@
 /** The ports on which conmgr listens for applications: `port` and one for each listener. */
+import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { TargetSessionAttrs } from '../core/cluster/target-session.js';
 import type { ConmgrConfig } from '../core/config/types.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
+import { listenerName, type NamedDescriptor, portOfListener } from '../io/handed-descriptors.js';
 import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 
 /** What a port means to the stock drivers that connect to it. Asked at each connection: some of it may be reloaded. */
@@ -25,20 +27,27 @@ export class AppListeners {
     this.#listeners = listeners;
   }
 
-  /** Binds all ports. Rejects with MessageError, having closed what it opened, when one cannot be bound. */
+  /**
+   * Listens on all ports. `inherited`: sockets of a predecessor, of which those that are configured still are used and the
+   * others closed. Rejects with MessageError, having closed what it opened, when a port cannot be bound.
+   */
   static async open(
     config: ConmgrConfig,
     current: () => ConmgrConfig,
     log: Log,
     accept: (socket: Socket, rule: ListenerRule) => void,
+    inherited: readonly NamedDescriptor[] = [],
   ): Promise<AppListeners> {
+    const rules = rulesOf(config, current);
+    const descriptorsOf = byPort(inherited, rules);
     const listeners: Listener[] = [];
-    for (const rule of rulesOf(config, current)) {
+    for (const rule of rules) {
       const { port } = rule;
       const listener = await listen({
         addresses: config.listenAddresses,
         port,
         backlog: BACKLOG,
+        inherited: descriptorsOf.get(port) ?? [],
         onConnection: (socket) => accept(socket, rule),
       }).catch(async (error: unknown) => {
         await Promise.all(listeners.map((open) => open.close()));
@@ -60,13 +69,29 @@ export class AppListeners {
     return this.#listeners[0]?.addresses ?? [];
   }
 
+  /** The sockets, which stay this process's. */
+  get descriptors(): readonly NamedDescriptor[] {
+    return this.#listeners.flatMap(({ port, sockets }) =>
+      sockets.map(({ fd, address }) => ({ fd, name: listenerName(port, address) })),
+    );
+  }
+
   /** Takes no more connections; those that were accepted are not touched. */
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
 }
 
-function rulesOf(config: ConmgrConfig, current: () => ConmgrConfig): readonly ListenerRule[] {
+/** What a port means to a connection of a predecessor. One that is not configured any more is like `port` now. */
+export function ruleOfPort(current: () => ConmgrConfig, port: number): ListenerRule {
+  const [first, ...others] = rulesOf(current(), current);
+  return others.find((rule) => rule.port === port) ?? { ...first, port };
+}
+
+function rulesOf(
+  config: ConmgrConfig,
+  current: () => ConmgrConfig,
+): readonly [ListenerRule, ...ListenerRule[]] {
   return [
     {
       port: config.port,
@@ -75,4 +100,18 @@ function rulesOf(config: ConmgrConfig, current: () => ConmgrConfig): readonly Li
     },
     ...config.listeners.map(({ port, target }) => ({ port, target: () => target, forwards: () => true })),
   ];
+}
+
+/** Those of ports on which nobody listens any more are closed. */
+function byPort(
+  inherited: readonly NamedDescriptor[],
+  rules: readonly ListenerRule[],
+): ReadonlyMap<number, readonly number[]> {
+  const found = new Map<number, number[]>(rules.map(({ port }) => [port, []]));
+  for (const { fd, name } of inherited) {
+    const ofPort = found.get(portOfListener(name) ?? 0);
+    if (ofPort === undefined) closeSync(fd);
+    else ofPort.push(fd);
+  }
+  return found;
 }

@@ -171,6 +171,16 @@ export class AppPort implements AppEvents {
     return parts;
   }
 
+  /** In the last moment of this process: what a successor does not take is told so. */
+  sayGoodbye(session: number, message: ConmgrMessage): void {
+    this.#connections.get(session)?.send(encodeConmgrMessage(message));
+  }
+
+  /** The same for one without words. */
+  cutOff(id: number): void {
+    this.#connections.get(id)?.reset();
+  }
+
   /** Nobody has taken them. */
   thaw(): void {
     for (const connection of [...this.#connections.values()]) connection.thaw();

@@ -12,6 +12,8 @@ Options:
                   a plain name means /var/lib/conmgr/NAME, an escaped path itself
   --user          with --unit: the unit belongs to a user's service manager, and
                   a plain name means ~/.local/state/conmgr/NAME
+  --take-over     take over from the conmgr of this directory that runs: its sockets,
+                  its sessions, its lock; without one, an ordinary start
   -V, --version   print the version, then exit
   -?, --help      print this help, then exit
 
@@ -27,6 +29,7 @@ const RULES: ArgumentRules = {
   variable: 'CMDATA',
   missing: 'no directory given: use -D DIRECTORY or set CMDATA',
   users: true,
+  takesOver: true,
 };
 
 /** Reads the arguments; `environment` supplies CMDATA. Never throws. */

@@ -8,6 +8,7 @@ import {
   MAX_CONTROL_REQUEST_BYTES,
   parseControlRequest,
 } from '../core/control/protocol.js';
+import { DOCUMENT_VERSION } from '../core/handover/document.js';
 import { systemClock } from '../io/clock.js';
 import { type ControlClient, serveControl } from '../io/control-socket.js';
 import type { Daemon } from './daemon.js';
@@ -16,14 +17,19 @@ import type { Daemon } from './daemon.js';
 const INVALID_PARAMETER_VALUE = '22023';
 const PROTOCOL_VIOLATION = '08P01';
 const INTERNAL_ERROR = 'XX000';
+const FEATURE_NOT_SUPPORTED = '0A000';
 
 /** After a status a watcher waits this many times as long as that status took: it may take a fifth of the time. */
 const WATCH_REST = 4;
+
+/** Lets a successor take over, who asks on this connection; undefined when that has begun, otherwise why it cannot be. */
+export type HandOver = (client: ControlClient, daemon: Daemon) => ControlError | undefined;
 
 /** Opens the control socket in the directory; the caller holds the directory's lock. */
 export function openControl(
   directory: string,
   daemon: () => Daemon | undefined,
+  handOver: HandOver,
 ): Promise<{ close(): Promise<void> }> {
   return serveControl({
     directory,
@@ -34,7 +40,7 @@ export function openControl(
       if (running === undefined)
         refuse(client, { code: CANNOT_CONNECT_NOW, message: 'conmgr is starting up' });
       else {
-        answer(line, client, running).catch((error: Error) =>
+        answer(line, client, running, handOver).catch((error: Error) =>
           refuse(client, { code: INTERNAL_ERROR, message: error.message }),
         );
       }
@@ -50,7 +56,12 @@ function reply(client: ControlClient, value: ControlAnswer): void {
   client.send(value);
 }
 
-async function answer(line: string, client: ControlClient, daemon: Daemon): Promise<void> {
+async function answer(
+  line: string,
+  client: ControlClient,
+  daemon: Daemon,
+  handOver: HandOver,
+): Promise<void> {
   const request = parseControlRequest(line);
   if ('problem' in request) {
     refuse(client, { code: PROTOCOL_VIOLATION, message: request.problem });
@@ -83,7 +94,17 @@ async function answer(line: string, client: ControlClient, daemon: Daemon): Prom
         });
       }
       break;
+    case 'handOver': {
+      const isKnown = request.version === DOCUMENT_VERSION;
+      const error = isKnown ? handOver(client, daemon) : notWritten(request.version);
+      if (error !== undefined) refuse(client, error);
+      break;
+    }
   }
+}
+
+function notWritten(version: number): ControlError {
+  return { code: FEATURE_NOT_SUPPORTED, message: `version ${version} of the hand-over is not known` };
 }
 
 function resolve(word: string, client: ControlClient, daemon: Daemon): void {

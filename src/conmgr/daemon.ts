@@ -5,10 +5,7 @@
  * loop, so that what lies unread in the sockets is read before anybody is declared dead.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import { connectionsLeft } from '../core/config/descriptors.js';
-import { formatProblem } from '../core/config/problem.js';
-import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js';
 import type { ConmgrConfig } from '../core/config/types.js';
 import { ConmgrCore } from '../core/conmgr/core.js';
 import type { ConmgrEffect } from '../core/conmgr/effects.js';
@@ -16,35 +13,31 @@ import { destinationOf } from '../core/conmgr/kernel-wishes.js';
 import { kernelWatched, takeSeen } from '../core/conmgr/seen-sessions.js';
 import type { ReloadReport, StatusReport, StopMode } from '../core/control/protocol.js';
 import type { LinkIdentity } from '../core/link/link.js';
-import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
-import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
-import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
-import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import type { NamedDescriptor } from '../io/handed-descriptors.js';
 import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
-import { SecretFileError } from '../io/secret-file.js';
 import type { StatusPort } from '../io/status-port.js';
+import type { UnixRights } from '../io/unix-rights.js';
 import { AppListeners } from './app-listeners.js';
 import { AppPort } from './app-port.js';
 import { Gateway } from './gateway.js';
+import { HandingOver } from './handing-over.js';
 import { Kernel } from './kernel.js';
 import { Links } from './links.js';
 import { ManagerStatus } from './manager-status.js';
 import { ManagerWatchdog } from './manager-watchdog.js';
 import { PeerProcesses } from './peers.js';
-import { descriptorShortage } from './preflight.js';
+import { Reloads } from './reloads.js';
 import { statusReport } from './status.js';
 import { conmgrPicture } from './status-picture.js';
+import { type Heir, type Inheritance, takeOver } from './succession.js';
 
 /** How long a fast stop waits for applications to take their goodbye. */
 const DRAIN_TIMEOUT_MS = 2000;
-/** Answer to a reload that comes too late. */
-const SHUTTING_DOWN: ReloadReport = { changed: [], needsRestart: [], problems: ['conmgr is shutting down'] };
-
 /** What ends a daemon; the end of the host is not ordered, but announced by the service manager. */
 export type DaemonStop = StopMode | 'hostShutdown';
 
@@ -62,8 +55,12 @@ export interface DaemonOptions {
   readonly openDescriptors: () => number;
   /** Where conmgr-helper listens. */
   readonly helperSocket: string;
+  /** Passes descriptors to a successor; undefined where that cannot be. */
+  readonly rights: UnixRights | undefined;
   /** Called once, when everything is over. */
   readonly exit: (status: number) => void;
+  /** Called instead when a successor has everything: ends the process at once, and takes nothing back. */
+  readonly leave: () => void;
 }
 
 export class Daemon {
@@ -74,6 +71,8 @@ export class Daemon {
   readonly #gateway: Gateway;
   readonly #kernel: Kernel;
   readonly #peers: PeerProcesses;
+  readonly #reloads: Reloads;
+  readonly #handing: HandingOver;
   readonly #managerStatus: ManagerStatus;
   readonly #managerWatchdog: ManagerWatchdog;
   readonly #startedAt: WallMs;
@@ -83,14 +82,9 @@ export class Daemon {
   #ownDescriptors = 0;
   /** Of the core, as the kernel was made last. */
   #kernelRevision = -1;
-  /** Of links that are made from now on. */
-  #security: LinkSecurity;
   #timer: TimerHandle | undefined;
   #timerAt = NEVER;
   #reportDue = false;
-  #lastReload: StatusReport['lastReload'] = null;
-  /** The last reload that was asked for. */
-  #reloads: Promise<unknown> = Promise.resolve();
   #saidStopping = false;
   #ended = false;
 
@@ -98,7 +92,6 @@ export class Daemon {
     this.#options = options;
     this.#startedAt = options.clock.wallMs();
     this.#core = new ConmgrCore(options.config, { identity: options.identity, random: Math.random });
-    this.#security = options.security;
     this.#links = new Links(
       {
         link: (instance, event) => this.#run(this.#core.link(instance, event, this.#now())),
@@ -164,11 +157,26 @@ export class Daemon {
       changed: () => this.#changed(),
     });
     this.#peers = new PeerProcesses((session) => this.#port.connection(session));
+    this.#reloads = new Reloads({
+      ...options,
+      core: this.#core,
+      links: this.#links,
+      run: (effects) => this.#run(effects),
+      statusText: () => this.#managerStatus.text,
+      reloaded: () => this.#managerWatchdog.adjust(),
+      changed: () => this.#changed(),
+    });
+    this.#handing = new HandingOver({
+      ...options,
+      core: this.#core,
+      port: this.#port,
+      gateway: this.#gateway,
+    });
     this.#managerStatus = new ManagerStatus({
       notifier: options.notifier,
       clock: options.clock,
       core: this.#core,
-      reloadRefused: () => (this.#lastReload?.problems.length ?? 0) > 0,
+      reloadRefused: () => (this.#reloads.last?.problems.length ?? 0) > 0,
     });
     this.#managerWatchdog = new ManagerWatchdog({
       notifier: options.notifier,
@@ -179,19 +187,29 @@ export class Daemon {
     });
   }
 
-  /** Binds the ports and begins to set up the links. Rejects with MessageError when it cannot listen, or not guard. */
-  async start(): Promise<void> {
-    const { config, log } = this.#options;
+  /**
+   * Binds the ports and begins to set up the links; goes on with what a predecessor has left. Rejects with MessageError
+   * when it cannot listen, or not guard.
+   */
+  async start(inheritance?: Inheritance): Promise<void> {
     await this.#kernel.start();
-    this.#listeners = await AppListeners.open(
-      config,
-      () => this.#core.config,
-      log,
-      (socket, rule) => this.#port.accept(socket, rule),
-    );
+    const { document, sockets = [] } = inheritance ?? {};
+    if (document !== undefined)
+      this.#run(takeOver(document, sockets, this.#core, this.#port, this.#options.log, this.#now()));
+    await this.#listen(inheritance?.listeners);
     await this.#options.statusPort.open(async (events) => conmgrPicture(await this.status(), events));
-    this.#ownDescriptors = this.#options.openDescriptors();
-    this.#run(this.#core.start(this.#now()));
+    this.#ownDescriptors = this.#options.openDescriptors() - this.#port.open - this.#gateway.servers;
+    if (document === undefined) this.#run(this.#core.start(this.#now()));
+  }
+
+  async #listen(inherited?: readonly NamedDescriptor[]): Promise<void> {
+    this.#listeners = await AppListeners.open(
+      this.#options.config,
+      () => this.#core.config,
+      this.#options.log,
+      (socket, rule) => this.#port.accept(socket, rule),
+      inherited,
+    );
   }
 
   /** Tells the service manager that applications can connect, and from then on that it is alive. */
@@ -216,7 +234,7 @@ export class Daemon {
         startedAt: this.#startedAt,
         port: this.#options.config.port,
         listenAddresses: this.#listeners?.addresses ?? [],
-        lastReload: this.#lastReload,
+        lastReload: this.#reloads.last,
         descriptors: { limit: descriptorLimit, open: openDescriptors() },
       },
       peers,
@@ -240,7 +258,9 @@ export class Daemon {
   /** `request`: what is logged as asked for. What comes when the end has begun already changes nothing, but for an
    *  immediate one. */
   stop(mode: DaemonStop, request: string): void {
-    if (this.#ended || (this.#core.ending && mode !== 'immediate')) return;
+    const isHandingOver = this.#handing.begun;
+    if (this.#ended || (this.#core.ending && !isHandingOver && mode !== 'immediate')) return;
+    this.#handing.giveUp();
     this.#options.log.write(CONMGR_MESSAGES.stopping, { request });
     if (mode === 'immediate') {
       this.#sayStopping();
@@ -255,98 +275,55 @@ export class Daemon {
     this.#kernel.update();
   }
 
+  /** The sockets that listen for applications, by the names under which they are handed over. */
+  get listening(): readonly NamedDescriptor[] {
+    return this.#listeners?.descriptors ?? [];
+  }
+
+  /** Somebody is taking over. */
+  get handingOver(): boolean {
+    return this.#handing.begun;
+  }
+
+  /**
+   * Hands everything to `heir` once the watchdogs have been told, and ends; goes on when he does not take it. Yields ''
+   * when that has begun, otherwise why it cannot be.
+   */
+  handOver(heir: Heir): string {
+    if (this.#ended || this.#core.stopping || this.#core.ending) return 'conmgr is shutting down';
+    const reason = this.#handing.begin(heir, this.listening);
+    if (reason !== '') return reason;
+    this.#options.log.write(CONMGR_MESSAGES.stopping, { request: 'restart' });
+    void this.#listeners?.close();
+    this.#run(this.#core.stop('handOver', this.#now()));
+    return '';
+  }
+
+  /** The last act. */
+  #handOver(): void {
+    if (!this.#handing.begun || this.#ended) return;
+    const listeners = this.#handing.finish(this.#now());
+    if (listeners === undefined) {
+      this.#options.leave();
+      return;
+    }
+    this.#port.thaw();
+    void this.#listen(listeners);
+    this.#run(this.#core.resume(this.#now()));
+  }
+
   /**
    * Reads conmgr.conf again; on any error the running configuration stays. One reload at a time, but each reads the
    * file after it was asked for.
    */
   reload(forgetCluster: boolean): Promise<ReloadReport> {
-    const report = this.#reloads.then(() => this.#reload(forgetCluster));
-    this.#reloads = report;
-    return report;
+    return this.#reloads.ask(forgetCluster);
   }
 
   resolveConflict(instance: number): boolean {
     const { found, effects } = this.#core.resolveConflict(instance, this.#now());
     this.#run(effects);
     return found;
-  }
-
-  async #reload(forgetCluster: boolean): Promise<ReloadReport> {
-    const { directory, log, notifier, clock, descriptorLimit } = this.#options;
-    if (this.#core.ending) return SHUTTING_DOWN;
-    notifier.reloading();
-    const report = await this.#readAgain(directory);
-    if (this.#core.ending) return SHUTTING_DOWN;
-    const problems = Array.isArray(report) ? report : [];
-    this.#lastReload = { at: clock.wallMs(), problems };
-    if (Array.isArray(report)) {
-      log.write(CONFIG_MESSAGES.reloadRejected, { path: `${directory}/${CONFIG_FILE}` });
-      notifier.ready(this.#managerStatus.text);
-      this.#changed();
-      return { changed: [], needsRestart: [], problems };
-    }
-    const { config: next, security } = report;
-    const before = this.#core.config;
-    const diff = diffConmgrConfig(before, next);
-    for (const name of diff.needsRestart) log.write(CONFIG_MESSAGES.restartNeeded, { name });
-    // What needs a restart keeps its running value, so that a second reload still finds it changed.
-    this.#run(
-      this.#core.reconfigure(
-        {
-          ...next,
-          port: before.port,
-          listenAddresses: before.listenAddresses,
-          listeners: before.listeners,
-          guard: before.guard,
-          statusPort: before.statusPort,
-        },
-        this.#now(),
-      ),
-    );
-    log.reconfigure(next.log);
-    const shortage = descriptorShortage(directory, next, descriptorLimit);
-    // Whoever finds no descriptor is refused in words, so this is no reason to keep the old configuration.
-    if (shortage !== undefined)
-      log.write({ ...PROCESS_MESSAGES.descriptorsTooFew, level: 'WARNING' }, shortage);
-    if (forgetCluster) this.#run(this.#core.forgetCluster(this.#now()));
-    const isSecretNew = !isDeepStrictEqual(security, this.#security);
-    this.#security = security;
-    this.#links.protect(security);
-    const changed = [
-      ...diff.reloadable,
-      ...(isSecretNew ? ['the secret of links made from now on'] : []),
-      ...diff.instancesAdded.map((number) => `instance ${number} added`),
-      ...diff.instancesRemoved.map((number) => `instance ${number} removed`),
-      ...diff.instancesChanged.map((number) => `instance ${number} changed`),
-    ];
-    log.write(CONMGR_MESSAGES.reloaded, { changed: changed.length === 0 ? 'nothing' : changed.join(', ') });
-    this.#managerWatchdog.adjust();
-    notifier.ready(this.#managerStatus.text);
-    this.#changed();
-    return { changed, needsRestart: diff.needsRestart, problems };
-  }
-
-  /** The new configuration, or the lines that say why there is none. */
-  async #readAgain(directory: string): Promise<{ config: ConmgrConfig; security: LinkSecurity } | string[]> {
-    const { log } = this.#options;
-    let text: string;
-    try {
-      text = await readConfigFile(directory);
-    } catch (error) {
-      return [`${CONFIG_FILE}: ${(error as Error).message}`];
-    }
-    for (const file of await writableByAll(directory)) log.write(CONMGR_MESSAGES.writableByAll, { file });
-    const { config, problems, remarks } = resolveConmgrConfig(text, CONFIG_FILE);
-    for (const { spec, params } of [...problems, ...remarks]) log.write(spec, params);
-    if (config === undefined) return problems.map(formatProblem);
-    try {
-      return { config, security: await readLinkSecurity(config, directory) };
-    } catch (error) {
-      if (!(error instanceof SecretFileError)) throw error;
-      const reason = error.message;
-      log.write({ ...CONFIG_MESSAGES.secretUnusable, level: 'ERROR' }, { name: SECRET_NAME, reason });
-      return [`${SECRET_NAME}: ${reason}`];
-    }
   }
 
   // Effects
@@ -403,7 +380,9 @@ export class Daemon {
         this.#changed();
         break;
       case 'exit':
-        void this.#finish();
+        if (!this.#handing.begun) void this.#finish();
+        // With nothing half done on the way here.
+        else setImmediate(() => this.#handOver());
         break;
     }
   }

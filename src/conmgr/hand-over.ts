@@ -13,6 +13,8 @@ export interface PackedHandOver {
   readonly document: HandOverDocument;
   /** The sockets by their numbers in the document; they stay those of the predecessor. */
   readonly fds: readonly number[];
+  /** The connections that they belong to, by the same numbers. */
+  readonly owners: readonly number[];
   /** Connections that are not in it: to be treated as without hand-over. */
   readonly leftOut: readonly number[];
 }
@@ -20,9 +22,11 @@ export interface PackedHandOver {
 /** Numbers sockets in the order in which they are claimed. */
 class SocketNumbers {
   readonly fds: number[] = [];
+  readonly owners: number[] = [];
 
-  take(fd: number): number {
+  take(fd: number, owner: number): number {
     this.fds.push(fd);
+    this.owners.push(owner);
     return this.fds.length - 1;
   }
 }
@@ -51,13 +55,29 @@ export function packHandOver(
     if (part === undefined || listener === undefined || !isHandedWhole(part)) leftOut.push(id);
     else if (!part.isSession) {
       const { declined, inbound, outbound } = part;
-      connections.push({ app: numbers.take(part.fd), listener, declined, inbound, outbound });
+      connections.push({ app: numbers.take(part.fd, id), listener, declined, inbound, outbound });
     } else if (known === undefined || (part.server !== undefined && route === undefined)) leftOut.push(id);
     else sessions.push(sessionOf(known, part, listener, route, numbers));
   }
   const { view, instances } = core;
   const document = { ...identity, view, instances, sockets: numbers.fds.length, sessions, connections };
-  return { document, fds: numbers.fds, leftOut };
+  return { document, fds: numbers.fds, owners: numbers.owners, leftOut };
+}
+
+/** The same with the first `count` sockets only, because no more found room. */
+export function shortened({ document, fds, owners, leftOut }: PackedHandOver, count: number): PackedHandOver {
+  const fits = (socket: number | undefined): boolean => socket === undefined || socket < count;
+  return {
+    document: {
+      ...document,
+      sockets: count,
+      sessions: document.sessions.filter(({ app, server }) => fits(app) && fits(server)),
+      connections: document.connections.filter(({ app }) => fits(app)),
+    },
+    fds: fds.slice(0, count),
+    owners: owners.slice(0, count),
+    leftOut: [...new Set([...leftOut, ...owners.slice(count)])],
+  };
 }
 
 function sessionOf(
@@ -69,8 +89,8 @@ function sessionOf(
 ): HandedSession {
   return {
     ...known,
-    app: numbers.take(fd),
-    server: server === undefined ? undefined : numbers.take(server.fd),
+    app: numbers.take(fd, known.id),
+    server: server === undefined ? undefined : numbers.take(server.fd, known.id),
     listener,
     fromApplication: server?.fromApplication ?? 0,
     fromServer: server?.fromServer ?? 0,

@@ -20,14 +20,19 @@ import { openDescriptors } from '../io/limits.js';
 import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
 import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
+import { loadNative } from '../io/native.js';
 import { SecretFileError } from '../io/secret-file.js';
 import { type RunningService, runService, type ServiceProcess } from '../io/service-process.js';
 import { StatusPort } from '../io/status-port.js';
 import { intentOfManager, type StopReason, stopsAsMeant } from '../io/stop-reason.js';
 import { conmgrDirectory, type GivenDirectory } from '../io/unit-directory.js';
+import { UnixRights } from '../io/unix-rights.js';
 import { openControl } from './control.js';
+import { handOverByControl } from './control-heir.js';
 import { Daemon, type DaemonStop } from './daemon.js';
+import { assertGuardAt } from './kernel.js';
 import { openOwnDirectory } from './own-directory.js';
+import { type Heritage, type SuccessionOptions, succeed } from './predecessor.js';
 import { knownOr, preflight } from './preflight.js';
 
 /** Name of the program and its version, as told to watchdogs and applications. */
@@ -52,15 +57,20 @@ const STOP_REASONS: Readonly<Record<StopReason, readonly [mode: DaemonStop, requ
 };
 
 /** Runs until stopped; the process ends with the status that the messages name. */
-export function runConmgr(given: GivenDirectory, software: Software): Promise<void> {
+export function runConmgr(given: GivenDirectory, software: Software, takesOver: boolean): Promise<void> {
   return runService({
     stopSignals: Object.keys(STOP_SIGNALS) as (keyof typeof STOP_SIGNALS)[],
     unexpected: CONMGR_MESSAGES.unexpected,
-    start: async (service) => start(conmgrDirectory(given), software, service),
+    start: async (service) => start(conmgrDirectory(given), software, service, takesOver),
   });
 }
 
-async function start(directory: string, software: Software, service: ServiceProcess): Promise<void> {
+async function start(
+  directory: string,
+  software: Software,
+  service: ServiceProcess,
+  takesOver: boolean,
+): Promise<void> {
   const { log, notifier } = service;
   assertNotRoot('conmgr', 'conmgr@DIRECTORY.service');
   const real = await openOwnDirectory(directory);
@@ -70,23 +80,31 @@ async function start(directory: string, software: Software, service: ServiceProc
   for (const file of await writableByAll(real)) log.write(CONMGR_MESSAGES.writableByAll, { file });
   const limit = preflight(real, config, log);
   const security = await protect(config, real);
-  const lock = await lockDirectory(real, { clock: systemClock, lines: [String(config.port)] });
-  service.atEnd(() => lock.release());
-  const { statusPort: port } = config;
-  const statusPort = new StatusPort({ port, clock: systemClock, log, tables: [CONMGR_MESSAGES] });
-  let daemon: Daemon | undefined;
-  const control = await openControl(real, () => daemon).catch((error: Error) => {
-    throw new MessageError(
-      CONMGR_MESSAGES.controlFailed,
-      { directory: real, reason: error.message },
-      { cause: error },
-    );
-  });
-  service.atEnd(() => control.close());
   const { id, kept } = conmgrIdentity(real);
   if (kept !== undefined) {
     log.write(PROCESS_MESSAGES.machineIdMissing, { machineIdFile: '/etc/machine-id', ...kept });
   }
+  const helperSocket = process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET;
+  const lines = [String(config.port)];
+  const { lock, inheritance } = takesOver
+    ? await takeOver(config, helperSocket, { directory: real, conmgrId: id, lines, log })
+    : { lock: await lockDirectory(real, { clock: systemClock, lines }), inheritance: undefined };
+  service.atEnd(() => lock.release());
+  const { statusPort: port } = config;
+  const statusPort = new StatusPort({ port, clock: systemClock, log, tables: [CONMGR_MESSAGES] });
+  const native = loadNative();
+  const rights = native === undefined ? undefined : new UnixRights(native);
+  let daemon: Daemon | undefined;
+  const control = await openControl(real, () => daemon, handOverByControl(rights, lock)).catch(
+    (error: Error) => {
+      throw new MessageError(
+        CONMGR_MESSAGES.controlFailed,
+        { directory: real, reason: error.message },
+        { cause: error },
+      );
+    },
+  );
+  service.atEnd(() => control.close());
   const { name, version } = software;
   log.write(CONMGR_MESSAGES.started, {
     software: `${name} ${version}`,
@@ -111,14 +129,22 @@ async function start(directory: string, software: Software, service: ServiceProc
     notifier,
     statusPort,
     descriptorLimit: limit,
-    helperSocket: process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET,
+    helperSocket,
+    rights,
     openDescriptors: () => knownOr(openDescriptors, log, 0),
     exit: (status) => void service.end(status),
+    leave: () => service.leave(),
   });
-  await starting.start();
+  await starting.start(inheritance);
   daemon = starting;
   service.running(signalled(daemon, service));
   daemon.ready();
+}
+
+/** What could keep this process from starting is looked at while its predecessor still serves. */
+async function takeOver(config: ConmgrConfig, helper: string, options: SuccessionOptions): Promise<Heritage> {
+  await assertGuardAt(helper, config);
+  return succeed(options);
 }
 
 /** What signals do. */

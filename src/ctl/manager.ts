@@ -39,6 +39,8 @@ export interface StartRequest {
   readonly directory: string;
   /** -l. */
   readonly logFile: string | undefined;
+  /** From the conmgr that runs, where cm_ctl itself is the manager. */
+  readonly takesOver?: boolean;
 }
 
 /** The unit by which a service manager runs the conmgr of a directory. */

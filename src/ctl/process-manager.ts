@@ -44,7 +44,7 @@ export class ProcessManager implements Manager {
     this.#options = options;
   }
 
-  async start({ directory, logFile }: StartRequest): Promise<StartedConmgr> {
+  async start({ directory, logFile, takesOver = false }: StartRequest): Promise<StartedConmgr> {
     const { program, environment, uid } = this.#options;
     refuseRoot(uid);
     if (!existsSync(program)) throw new MessageError(CTL_MESSAGES.programMissing, { path: program });
@@ -52,7 +52,7 @@ export class ProcessManager implements Manager {
     try {
       const daemon = await startDaemon({
         program: process.execPath,
-        args: [program, '-D', directory],
+        args: [program, '-D', directory, ...(takesOver ? ['--take-over'] : [])],
         environment: Object.fromEntries(
           Object.entries(environment).filter(([name]) => !OF_A_SERVICE.test(name)),
         ),

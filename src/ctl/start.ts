@@ -90,17 +90,18 @@ function untilReached(
   limit: Limit,
 ): Promise<'reached'> {
   return new Promise((resolve) => {
-    followStatus(
-      directory,
-      (report) => {
-        // Whoever started another one at the same time was faster; ours is about to find out.
-        if (!started.isOurs(report.pid)) return;
-        seen.report = report;
-        if (goal(report)) resolve('reached');
-      },
-      limit.signal,
-      // What it cannot follow ends with the process or with the limit.
-    ).catch(() => {});
+    const note = (report: StatusReport): void => {
+      // Whoever started another one at the same time was faster; ours is about to find out.
+      if (!started.isOurs(report.pid)) return;
+      seen.report = report;
+      if (goal(report)) resolve('reached');
+    };
+    const watch = async (): Promise<void> => {
+      // One that was not ours may have been its predecessor.
+      while (seen.report === undefined && (await followStatus(directory, note, limit.signal)) === 'closed');
+    };
+    // What it cannot follow ends with the process or with the limit.
+    watch().catch(() => {});
   });
 }
 

@@ -31,26 +31,3 @@ export function adoptSocket(fd: number, onread?: net.OnReadOpts): net.Socket | u
 export function resetDescriptor(fd: number): void {
   adoptSocket(fd)?.resetAndDestroy();
 }
-
-/** A server on a socket that listens already, which it owns from now on. Rejects with what the system says. */
-export function adoptListener(
-  fd: number,
-  backlog: number,
-  onConnection: (socket: net.Socket) => void,
-): Promise<net.Server> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer({ highWaterMark: UNSENT_BYTES }, onConnection);
-    server.once('error', reject);
-    // With a descriptor Node.js takes the backlog as an argument only.
-    (server.listen as (options: net.ListenOptions & { fd: number }, backlog: number) => net.Server).call(
-      server,
-      { fd },
-      backlog,
-    );
-    server.once('listening', () => {
-      server.off('error', reject);
-      server.on('error', () => {});
-      resolve(server);
-    });
-  });
-}

@@ -9,6 +9,7 @@ import { stat } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CONTROL_SOCKET, type ControlAnswer, type ControlRequest } from '../core/control/protocol.js';
+import { descriptorOf } from './socket-handle.js';
 import { listenUnix } from './unix-listen.js';
 
 /** sun_path holds 108 bytes with its final zero (unix(7)). */
@@ -26,6 +27,8 @@ export interface ControlClient {
   send(value: unknown): void;
   /** Closes after what was sent has gone out. */
   end(): void;
+  /** Descriptor of the connection, for what Node.js cannot send; it stays the connection's. Undefined: it is gone. */
+  descriptor(): number | undefined;
   /** Calls `fn` once when the connection is gone, at once when it is already. */
   onClose(fn: () => void): void;
 }
@@ -74,7 +77,7 @@ export async function serveControl(options: ServeControlOptions): Promise<{ clos
 }
 
 /** A path short enough for a socket address: through a descriptor of the directory where it would be too long. */
-function socketPlace(directory: string, name: string): { readonly path: string; release(): void } {
+export function socketPlace(directory: string, name: string): { readonly path: string; release(): void } {
   const path = join(directory, name);
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return { path, release: () => {} };
   const descriptor = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -166,6 +169,10 @@ class ServedClient implements ControlClient {
   end(): void {
     this.#ending = true;
     if (!this.#blocked) this.#socket.end();
+  }
+
+  descriptor(): number | undefined {
+    return descriptorOf(this.#socket);
   }
 
   onClose(fn: () => void): void {

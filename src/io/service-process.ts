@@ -29,6 +29,8 @@ export interface ServiceProcess {
   running(service: RunningService): void;
   /** Ends the process in order. */
   end(status: number): Promise<void>;
+  /** Ends the process at once, with status 0, and takes nothing back: a successor has it. */
+  leave(): never;
 }
 
 export interface ServiceOptions {
@@ -97,7 +99,14 @@ export async function runService({
   };
   try {
     assertDescriptors();
-    await start({ log, notifier, atEnd: (undo) => void undos.push(undo), running, end });
+    await start({
+      log,
+      notifier,
+      atEnd: (undo) => void undos.push(undo),
+      running,
+      end,
+      leave: () => leave(0),
+    });
   } catch (error) {
     fatal(error);
   }

@@ -7,6 +7,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import net from 'node:net';
+import { descriptorOf } from './socket-handle.js';
 import { describeSocketError } from './tcp-frames.js';
 
 /**
@@ -42,11 +43,19 @@ export class ListenError extends Error {
   }
 }
 
+/** One of them. */
+export interface ListeningSocket {
+  readonly address: string;
+  readonly fd: number;
+}
+
 /** Listening sockets of one port. */
 export interface Listener {
   /** The addresses that are bound, in the order asked for. */
   readonly addresses: readonly string[];
   readonly port: number;
+  /** The listening sockets by their addresses as the system writes them; they stay this process's. */
+  readonly sockets: readonly ListeningSocket[];
   /** Addresses that this host does not have (a family that is switched off, an address that moved away). */
   readonly missing: readonly ListenFailure[];
   /** Stops listening; connections that were accepted are not touched. */
@@ -59,7 +68,13 @@ export interface ListenOptions {
   readonly port: number;
   onConnection(socket: net.Socket): void;
   readonly backlog?: number;
+  /** Descriptors of sockets that listen already, this function's from now on: those of the wanted addresses are used,
+   *  the others closed before anything is bound. */
+  readonly inherited?: readonly number[];
 }
+
+/** As listen(2) is called by Node.js. */
+const DEFAULT_BACKLOG = 511;
 
 /** What an address of the list stands for. */
 const EXPANSIONS: ReadonlyMap<string, readonly string[]> = new Map([
@@ -80,9 +95,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const missing: ListenFailure[] = [];
   const blocked: ListenFailure[] = [];
   let port = options.port;
-  for (const address of await expand(options.addresses, missing)) {
+  const addresses = await expand(options.addresses, missing);
+  const inherited = await adopt(addresses, options);
+  for (const address of addresses) {
     try {
-      const server = await bind(address, port, options);
+      const server = inherited.get(canonical(address)) ?? (await bind(address, port, options));
       servers.push(server);
       bound.push(address);
       port = (server.address() as net.AddressInfo).port;
@@ -98,7 +115,71 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     await close();
     throw new ListenError(options.port, [...blocked, ...missing]);
   }
-  return { addresses: bound, port, missing, close };
+  return {
+    addresses: bound,
+    port,
+    missing,
+    close,
+    get sockets() {
+      return servers.flatMap((server) => {
+        const fd = descriptorOf(server);
+        const place = server.address() as net.AddressInfo | null;
+        return fd === undefined || place === null ? [] : [{ address: place.address, fd }];
+      });
+    },
+  };
+}
+
+/** The sockets that listen already, by address. */
+async function adopt(
+  addresses: ReadonlySet<string>,
+  { inherited = [], port, backlog, onConnection }: ListenOptions,
+): Promise<ReadonlyMap<string, net.Server>> {
+  const wanted = new Set([...addresses].map(canonical));
+  const servers = new Map<string, net.Server>();
+  for (const fd of inherited) {
+    const server = await adoptListener(fd, backlog ?? DEFAULT_BACKLOG, onConnection).catch(() => undefined);
+    const place = server?.address() as net.AddressInfo | null | undefined;
+    if (server === undefined || place == null) continue;
+    const isWanted = place.port === port && wanted.has(place.address) && !servers.has(place.address);
+    if (isWanted) servers.set(place.address, server);
+    else server.close();
+  }
+  return servers;
+}
+
+/** As the system writes it: `0:0::1` is `::1`. */
+function canonical(address: string): string {
+  const family = net.isIPv6(address) ? 'ipv6' : 'ipv4';
+  try {
+    return new net.SocketAddress({ address, family }).address;
+  } catch {
+    // One with a scope (fe80::1%eth0).
+    return address;
+  }
+}
+
+/** A server on a socket that listens already, which it owns from now on. Rejects with what the system says. */
+export function adoptListener(
+  fd: number,
+  backlog: number,
+  onConnection: (socket: net.Socket) => void,
+): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ highWaterMark: UNSENT_BYTES }, onConnection);
+    server.once('error', reject);
+    // With a descriptor Node.js takes the backlog as an argument only.
+    (server.listen as (options: net.ListenOptions & { fd: number }, backlog: number) => net.Server).call(
+      server,
+      { fd },
+      backlog,
+    );
+    server.once('listening', () => {
+      server.off('error', reject);
+      server.on('error', () => {});
+      resolve(server);
+    });
+  });
 }
 
 /** `close` calls back only when the last connection has ended; the listening socket is gone at once. */
@@ -136,7 +217,7 @@ function bind(host: string, port: number, options: ListenOptions): Promise<net.S
     server.once('error', reject);
     server.listen(
       // As PostgreSQL (src/backend/libpq/pqcomm.c, IPV6_V6ONLY): so `::` and `0.0.0.0` can both be bound.
-      { host, port, ipv6Only: true, exclusive: true, backlog: options.backlog ?? 511 },
+      { host, port, ipv6Only: true, exclusive: true, backlog: options.backlog ?? DEFAULT_BACKLOG },
       () => {
         server.off('error', reject);
         // An accept that fails (no descriptor, connection gone already) must not end the process.

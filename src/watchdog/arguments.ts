@@ -25,6 +25,7 @@ const RULES: ArgumentRules = {
   variable: 'PGDATA',
   missing: 'no data directory given: use -D DATADIR or set PGDATA',
   users: false,
+  takesOver: false,
 };
 
 /** Reads the arguments; `environment` supplies PGDATA. Never throws. */

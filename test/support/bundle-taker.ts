@@ -3,9 +3,10 @@
  * sockets answer each connection with `new`, connected ones echo what they read, in capitals. Says how many there were.
  */
 
-import { adoptListener, adoptSocket } from '../../src/io/adopted-sockets.js';
+import { adoptSocket } from '../../src/io/adopted-sockets.js';
 import { loadNative, type Native } from '../../src/io/native.js';
 import { unpackBundle } from '../../src/io/socket-bundle.js';
+import { adoptListener } from '../../src/io/tcp-listener.js';
 import { UnixRights } from '../../src/io/unix-rights.js';
 
 const rights = new UnixRights(loadNative() as Native);

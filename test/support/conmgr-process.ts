@@ -75,9 +75,16 @@ export function conmgrConf(
 /** Starts conmgr on a directory that exists, whatever is in it; for starts that fail, too. */
 export function launchConmgr(
   directory: string,
-  { openFiles, env, within = [], fds = [] }: Pick<ConmgrOptions, 'openFiles' | 'env' | 'within' | 'fds'> = {},
+  {
+    openFiles,
+    env,
+    within = [],
+    fds = [],
+    takesOver = false,
+  }: Pick<ConmgrOptions, 'openFiles' | 'env' | 'within' | 'fds'> & { readonly takesOver?: boolean } = {},
 ): Running {
-  const command = [process.execPath, built('bin/conmgr.js'), '-D', directory];
+  const words = takesOver ? ['--take-over'] : [];
+  const command = [process.execPath, built('bin/conmgr.js'), '-D', directory, ...words];
   const options = { within, fds, ...(env === undefined ? {} : { env }) };
   if (openFiles === undefined) return startCommand(command[0]!, command.slice(1), options);
   return startCommand('sh', ['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', ...command], options);
@@ -109,6 +116,19 @@ export class ConmgrProcess {
     const conmgr = new ConmgrProcess(directory, port, settings, running);
     await conmgr.#answers();
     return conmgr;
+  }
+
+  /** Starts a conmgr that takes over from this one, with other settings if given; returns when it listens. */
+  async replaced(settings: ConmgrSettings = this.settings): Promise<ConmgrProcess> {
+    const running = launchConmgr(this.directory, { takesOver: true });
+    const next = new ConmgrProcess(
+      this.directory,
+      Number(settings['port'] ?? this.port),
+      { ...this.settings, ...settings },
+      running,
+    );
+    await next.#answers();
+    return next;
   }
 
   get pid(): number {
@@ -243,7 +263,10 @@ export class ConmgrProcess {
     void this.running.done.then(() => {
       ended = true;
     });
-    await eventually(async () => ended || (await this.status()), { everyMs: 5, what: 'conmgr answers' });
+    await eventually(async () => ended || (await this.status()).pid === this.pid, {
+      everyMs: 5,
+      what: 'conmgr answers',
+    });
     if (ended) throw new Error(`conmgr ended at its start:\n${this.running.stderr}`);
   }
 }

@@ -12,11 +12,11 @@ import { adoptHandOver, packHandOver } from '../../src/conmgr/hand-over.js';
 import type { HandedFacts } from '../../src/core/conmgr/handing.js';
 import { decodeHandOver } from '../../src/core/handover/decode.js';
 import { encodeHandOver } from '../../src/core/handover/encode.js';
-import { adoptListener } from '../../src/io/adopted-sockets.js';
 import { systemClock } from '../../src/io/clock.js';
 import { loadNative, type Native } from '../../src/io/native.js';
 import { packBundle, unpackBundle } from '../../src/io/socket-bundle.js';
 import { descriptorOf } from '../../src/io/socket-handle.js';
+import { adoptListener } from '../../src/io/tcp-listener.js';
 import { readWhole, UnixRights } from '../../src/io/unix-rights.js';
 
 const [serverPort = '0', role] = process.argv.slice(2);

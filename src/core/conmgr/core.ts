@@ -13,12 +13,12 @@ import { type LinkEffect, type LinkEvent, type LinkIdentity, linkWakeAt } from '
 import { stepLink } from '../link/link-table.js';
 import { type Ask, NO_WISHES } from '../protocol/ask.js';
 import type { InstanceAttributes } from '../protocol/attributes.js';
-import type { ByeKind, Candidate } from '../protocol/first-phase.js';
-import type { GoodbyeReason } from '../protocol/messages.js';
+import type { Candidate } from '../protocol/first-phase.js';
 import { type MonotonicMs, NEVER } from '../time.js';
 import { reportClusterEvent } from './cluster-report.js';
 import { SessionDesk } from './desk.js';
 import type { ConmgrEffect } from './effects.js';
+import { ENDINGS, type Ending } from './endings.js';
 import { adoptInstances, type HandedCore, handOverCore } from './handing.js';
 import { type Instance, linkSettings, roleOf, sameInstance } from './instance.js';
 import { reportHealth, reportLink } from './instance-report.js';
@@ -40,13 +40,6 @@ export interface ConmgrCoreOptions {
  * the successor. hostShutdown: as fast, but the watchdogs hear why.
  */
 export type CoreStopMode = 'smart' | 'fast' | 'restart' | 'handOver' | 'hostShutdown';
-
-/** What is said at the end: the goodbye to the watchdogs, the bye to the applications, and the words. */
-const ENDINGS = {
-  stop: { bye: 'stop', text: 'conmgr was stopped by administrator command' },
-  restart: { bye: 'restart', text: 'conmgr is restarting' },
-  hostShutdown: { bye: 'stop', text: 'the host of conmgr is shutting down' },
-} as const satisfies Partial<Record<GoodbyeReason, { readonly bye: ByeKind; readonly text: string }>>;
 
 export class ConmgrCore {
   readonly #set: InstanceSet;
@@ -483,7 +476,7 @@ export class ConmgrCore {
     }
   }
 
-  #end(kind: keyof typeof ENDINGS, now: MonotonicMs): void {
+  #end(kind: Ending, now: MonotonicMs): void {
     this.#stopping = 'ending';
     const graceMs = kind === 'restart' ? this.#set.graceMs() : 0;
     const { bye, text } = ENDINGS[kind];
@@ -491,7 +484,7 @@ export class ConmgrCore {
     this.#stopLinks(kind, graceMs, now);
   }
 
-  #stopLinks(reason: keyof typeof ENDINGS, retryAfterMs: number, now: MonotonicMs): void {
+  #stopLinks(reason: Ending, retryAfterMs: number, now: MonotonicMs): void {
     for (const instance of this.#set.tracked)
       this.#stepLink(instance, { type: 'stop', reason, retryAfterMs }, now);
   }

@@ -18,10 +18,8 @@ import { newHealth } from '../link/health.js';
 import type { LinkIdentity } from '../link/link.js';
 import type { MessageParams } from '../messages/message.js';
 import type { MonotonicMs } from '../time.js';
+import { DEFAULT_GRACE_MS, longestGraceMs } from './endings.js';
 import { Instance, linkSettings } from './instance.js';
-
-/** Grace told to applications before any watchdog has named its own (default of watchdog.restart_grace). */
-export const DEFAULT_GRACE_MS = 10_000;
 
 export class InstanceSet {
   config: ConmgrConfig;
@@ -147,9 +145,7 @@ export class InstanceSet {
 
   /** The longest grace that any watchdog of the set asked for. */
   graceMs(): number {
-    return Math.max(
-      ...(this.#instances.size === 0 ? [DEFAULT_GRACE_MS] : this.all.map((one) => one.graceMs)),
-    );
+    return longestGraceMs(this.all);
   }
 
   /** What every message about an instance carries. */

@@ -28,8 +28,19 @@ export type ControlRequest =
   | { readonly command: 'resolve'; readonly target: string }
   | { readonly command: 'stop'; readonly mode: StopMode }
   | { readonly command: 'reload'; readonly forgetCluster?: boolean }
-  | { readonly command: 'resolveConflict'; readonly instance: number };
-export const CONTROL_COMMANDS = ['status', 'watch', 'resolve', 'stop', 'reload', 'resolveConflict'] as const;
+  | { readonly command: 'resolveConflict'; readonly instance: number }
+  /** From a successor: descriptors come with the answer (SCM_RIGHTS), and conmgr ends. `version`: of the hand-over document
+   *  that the successor reads. */
+  | { readonly command: 'handOver'; readonly version: number };
+export const CONTROL_COMMANDS = [
+  'status',
+  'watch',
+  'resolve',
+  'stop',
+  'reload',
+  'resolveConflict',
+  'handOver',
+] as const;
 
 /** An error as cm_ctl prints it. */
 export interface ControlError {
@@ -44,7 +55,9 @@ export type ControlAnswer =
   | { readonly ok: true; readonly status: StatusReport }
   | { readonly ok: true; readonly candidates: readonly ResolvedCandidate[] }
   | { readonly ok: true; readonly reload: ReloadReport }
-  | { readonly ok: true; readonly accepted: string };
+  | { readonly ok: true; readonly accepted: string }
+  /** With four descriptors: hand-over document, its sockets, the listening sockets named here in their order, lock file. */
+  | { readonly ok: true; readonly handOver: { readonly pid: number; readonly listeners: readonly string[] } };
 
 /** One place an application would be sent to, best first. */
 export interface ResolvedCandidate {
@@ -210,6 +223,10 @@ export function parseControlRequest(line: string): ControlRequest | { readonly p
       return Number.isInteger(request['instance'])
         ? { command: 'resolveConflict', instance: request['instance'] as number }
         : { problem: 'resolveConflict needs an instance number' };
+    case 'handOver':
+      return Number.isInteger(request['version'])
+        ? { command: 'handOver', version: request['version'] as number }
+        : { problem: 'handOver needs a version' };
     default:
       return { problem: `unknown command; known are ${CONTROL_COMMANDS.join(', ')}` };
   }

@@ -1,4 +1,5 @@
 /** Every message of conmgr itself (CM1200-CM1399). Wording: PostgreSQL documentation, 57.3 Error Message Style Guide. */
+import { HAND_OVER_MESSAGES } from './conmgr-hand-over.js';
 import type { MessageSpec } from './message.js';
 
 export const CONMGR_MESSAGES = {
@@ -379,6 +380,7 @@ export const CONMGR_MESSAGES = {
       'A stock driver was to be forwarded to this instance, which could not be reached, refused, or was lost meanwhile. The next instance that fits is tried; without one the driver is refused after resolve_wait.',
     cure: 'If it comes often, see whether the instance is full or restarts.',
   },
+  ...HAND_OVER_MESSAGES,
   guardImpossible: {
     code: 'CM1270',
     level: 'FATAL',

@@ -155,6 +155,16 @@ export const CTL_MESSAGES = {
     cure: 'Correct what conmgr named.',
     exit: CONFIGURATION,
   },
+  notReplaced: {
+    code: 'CM3058',
+    level: 'ERROR',
+    text: 'could not restart conmgr: process {pid} goes on as before',
+    hint: 'Examine the log output {log}.',
+    cause:
+      'The conmgr that was to take over ended while it was starting. What it wrote about it was printed before this line.',
+    cure: 'Remove the cause that conmgr named, then restart again; no session was touched.',
+    exit: FAILED,
+  },
   startTimedOut: {
     code: 'CM3046',
     level: 'ERROR',

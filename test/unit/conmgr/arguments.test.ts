@@ -13,6 +13,7 @@ describe('arguments of conmgr', () => {
       assert.deepEqual(parseDaemonArguments(words, environment), {
         act: 'run',
         directory: { by: 'path', path: '/srv/app' },
+        takeOver: false,
       });
     }
   });
@@ -26,8 +27,14 @@ describe('arguments of conmgr', () => {
       assert.deepEqual(parseDaemonArguments(words, { CMDATA: '/other' }), {
         act: 'run',
         directory: { by: 'unit', unit: 'my\\x2dapp', user },
+        takeOver: false,
       });
     }
+  });
+
+  it('--take-over has it take over from the one that runs', () => {
+    const parsed = parseDaemonArguments(['-D', '/srv/app', '--take-over'], {});
+    assert.deepEqual(parsed, { act: 'run', directory: { by: 'path', path: '/srv/app' }, takeOver: true });
   });
 
   it('anything else is wrong and says what', () => {

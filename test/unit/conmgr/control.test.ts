@@ -14,7 +14,11 @@ afterEach(async () => {
 /** The control socket of something that answers as a Daemon does, as far as it is asked here. */
 async function served(daemon: Partial<Daemon>): Promise<string> {
   const directory = temporaryDirectory();
-  const control = await openControl(directory, () => daemon as Daemon);
+  const control = await openControl(
+    directory,
+    () => daemon as Daemon,
+    () => undefined,
+  );
   ends.push(() => control.close());
   return directory;
 }

@@ -95,7 +95,50 @@ describe('cm_ctl stop', () => {
 describe('cm_ctl restart', () => {
   const CONFIG = 'backend_host0 = db1\n';
 
-  it('stops in the mode that keeps SQL sessions, then starts', async () => {
+  it('has the next process take over from the one that runs', async () => {
+    const child = victim();
+    const directory = freshDirectory();
+    writeFileSync(join(directory, 'conmgr.conf'), CONFIG);
+    const old = await FakeConmgr.serve(directory, () => ({ ok: true, status: statusOf({ pid: child.pid }) }));
+    const manager = new FakeManager();
+    manager.onStart = async (request) => {
+      await old.close();
+      child.kill('SIGKILL');
+      await FakeConmgr.serve(request.directory, () => ({ ok: true, status: statusOf() }));
+      return {};
+    };
+    const { status, stdout } = await ctl(['restart', '-D', directory], { manager });
+    assert.equal(status, 0);
+    assert.deepEqual(manager.stopped, []);
+    assert.deepEqual(
+      manager.started.map(({ takesOver }) => takesOver),
+      [true],
+    );
+    assert.equal(
+      stdout,
+      'waiting for conmgr to shut down... done\nconmgr stopped\nwaiting for conmgr to start... done\nconmgr started\n',
+    );
+  });
+
+  it('says that the old process goes on when the next one ends before it has taken over', async () => {
+    const child = victim();
+    const directory = await directoryOf(child.pid);
+    writeFileSync(join(directory, 'conmgr.conf'), CONFIG);
+    const manager = new FakeManager();
+    const end = { status: 1, complaints: ['FATAL:  no way'] };
+    manager.onStart = async () => ({ ended: Promise.resolve(end) });
+    const { status, stdout, stderr } = await ctl(['restart', '-D', directory], { manager });
+    assert.equal(status, 1);
+    assert.equal(stdout, 'waiting for conmgr to shut down... failed\n');
+    assert.match(
+      stderr,
+      new RegExp(
+        `^FATAL: {2}no way\ncm_ctl: could not restart conmgr: process ${child.pid} goes on as before\n`,
+      ),
+    );
+  });
+
+  it('with -m ends sessions as a stop does, then starts', async () => {
     const child = victim();
     const directory = freshDirectory();
     writeFileSync(join(directory, 'conmgr.conf'), CONFIG);
@@ -109,13 +152,10 @@ describe('cm_ctl restart', () => {
       await FakeConmgr.serve(request.directory, () => ({ ok: true, status: statusOf() }));
       return {};
     };
-    const { status, stdout } = await ctl(['restart', '-D', directory], { manager });
+    const { status } = await ctl(['restart', '-m', 'fast', '-D', directory], { manager });
     assert.equal(status, 0);
-    assert.equal(manager.stopped[0]?.mode, 'restart');
-    assert.equal(
-      stdout,
-      'waiting for conmgr to shut down... done\nconmgr stopped\nwaiting for conmgr to start... done\nconmgr started\n',
-    );
+    assert.equal(manager.stopped[0]?.mode, 'fast');
+    assert.equal(manager.started[0]?.takesOver, undefined);
   });
 
   it('starts one that is not running, with a note', async () => {

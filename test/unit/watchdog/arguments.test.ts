@@ -13,6 +13,7 @@ describe('arguments of conmgr-watchdog', () => {
       assert.deepEqual(parseWatchdogArguments(words, environment), {
         act: 'run',
         directory: { by: 'path', path: '/data' },
+        takeOver: false,
       });
     }
   });
@@ -21,6 +22,7 @@ describe('arguments of conmgr-watchdog', () => {
     assert.deepEqual(parseWatchdogArguments(['--unit', '15-main'], { PGDATA: '/data' }), {
       act: 'run',
       directory: { by: 'unit', unit: '15-main', user: false },
+      takeOver: false,
     });
   });
 

@@ -1,0 +1,56 @@
+/** What a conmgr does that is to take over from the one that runs in its directory, without a service manager. */
+import { DOCUMENT_VERSION } from '../core/handover/document.js';
+import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
+import type { Log } from '../core/messages/message.js';
+import { MessageError } from '../core/messages/message-error.js';
+import { systemClock } from '../io/clock.js';
+import { askControl } from '../io/control-socket.js';
+import { adoptLock, type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
+import { askHandOver, BEING_TAKEN_OVER } from '../io/hand-over-socket.js';
+import { loadNative } from '../io/native.js';
+import { UnixRights } from '../io/unix-rights.js';
+import { type Inheritance, openInheritance } from './succession.js';
+
+/** A predecessor that does not hand over says goodbye to watchdogs (1.5 s), applications (2 s), and tidies up (1 s). */
+const RESTART_WITHIN_MS = 10_000;
+
+export interface Heritage {
+  readonly lock: DirectoryLock;
+  /** Undefined: nobody ran, or nothing was handed over. */
+  readonly inheritance: Inheritance | undefined;
+}
+
+export interface SuccessionOptions {
+  /** Without symbolic links. */
+  readonly directory: string;
+  readonly conmgrId: string;
+  /** Of the lock file. */
+  readonly lines: readonly string[];
+  readonly log: Log;
+}
+
+/**
+ * Takes over from whoever runs; one that cannot hand over is told to restart, as which this process goes on. Rejects with
+ * MessageError: what lockDirectory says, or predecessorStays.
+ */
+export async function succeed(options: SuccessionOptions): Promise<Heritage> {
+  const { directory, conmgrId, lines, log } = options;
+  const native = loadNative();
+  const asked = native === undefined ? NO_CALLS : await askHandOver(directory, native, DOCUMENT_VERSION);
+  if (asked.kind === 'handed' && native !== undefined) {
+    const inheritance = openInheritance(new UnixRights(native), asked.handed, conmgrId, log);
+    if (!(await asked.confirm())) throw new MessageError(CONMGR_MESSAGES.predecessorStays, { directory });
+    return { lock: adoptLock(directory, asked.lock, { lines }), inheritance };
+  }
+  const isThere = asked.kind === 'refused';
+  if (isThere) log.write(CONMGR_MESSAGES.handOverRefused, { reason: asked.reason });
+  if (isThere && asked.code !== BEING_TAKEN_OVER) {
+    // Whoever does not answer is gone, or shows by its lock that it is not.
+    await askControl(directory, { command: 'stop', mode: 'restart' }).catch(() => {});
+  }
+  const patience = isThere ? { waitMs: RESTART_WITHIN_MS } : {};
+  const lock = await lockDirectory(directory, { clock: systemClock, lines, ...patience });
+  return { lock, inheritance: undefined };
+}
+
+const NO_CALLS = { kind: 'refused', reason: 'koffi.node could not be loaded', code: '' } as const;

@@ -1,0 +1,198 @@
+/**
+ * The hand-over without a service manager: the successor asks over the control socket of the one that runs, and gets one
+ * line, with which the descriptors come. It answers with an octet, upon which the other ends: docs/decisions/0035-hand-over.md.
+ */
+import { Buffer } from 'node:buffer';
+import { closeSync } from 'node:fs';
+import { CONTROL_SOCKET, type ControlAnswer, type ControlRequest } from '../core/control/protocol.js';
+import { identifyProcess, type ProcessIdentity, untilGone } from './conmgr-process.js';
+import { LineBuffer, socketPlace } from './control-socket.js';
+import type { HandedDescriptors } from './handed-descriptors.js';
+import type { Native } from './native.js';
+import { packBundle, unpackBundle } from './socket-bundle.js';
+import { NativeCallError, UnixRights } from './unix-rights.js';
+
+/** Says that everything has arrived. */
+const TAKEN = Buffer.from([1]);
+/** The successor only takes descriptors and checks a document in this time; the predecessor stands still. */
+const TAKEN_WITHIN_MS = 2000;
+/** The predecessor says goodbye to its watchdogs before it answers, for 1.5 s at the most. */
+const ANSWERED_WITHIN_MS = 10_000;
+/** One that ends has nothing more to do. */
+const GONE_WITHIN_MS = 5000;
+/** More listening sockets than a configuration can have. */
+const MOST_LISTENERS = 4096;
+const MOST_ANSWER_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 65_536;
+
+/**
+ * Sends everything through a connected control socket and waits, without a turn of the event loop, until the other end has
+ * it. Yields '', or why it has not. The descriptors stay open here.
+ */
+export function giveThrough(
+  rights: UnixRights,
+  socket: number,
+  { state, listeners }: HandedDescriptors,
+  lock: number,
+): string {
+  if (state === undefined) return 'there is nothing to hand over';
+  try {
+    const names = listeners.map(({ name }) => name);
+    const answer: ControlAnswer = { ok: true, handOver: { pid: process.pid, listeners: names } };
+    const line = Buffer.from(`${JSON.stringify(answer)}\n`);
+    const listening = packBundle(
+      rights,
+      listeners.map(({ fd }) => fd),
+    );
+    try {
+      if (listening.count < listeners.length) return 'too many descriptors are in flight';
+      const sent = rights.send(socket, line, [state.document, state.bundle, listening.fd, lock]);
+      if (sent < line.length) return 'it does not read';
+    } finally {
+      closeSync(listening.fd);
+    }
+    if (!rights.waitReadable(socket, TAKEN_WITHIN_MS)) return `no answer within ${TAKEN_WITHIN_MS / 1000} s`;
+    const taken = rights.receive(socket, 1)?.bytes.equals(TAKEN) === true;
+    return taken ? '' : 'it has closed the connection';
+  } catch (error) {
+    if (!(error instanceof NativeCallError)) throw error;
+    return error.message;
+  }
+}
+
+/** SQLSTATE (object_in_use) of a conmgr that another successor has asked already. */
+export const BEING_TAKEN_OVER = '55006';
+
+/** What came of asking. */
+export type AskedHandOver =
+  | {
+      readonly kind: 'handed';
+      readonly handed: HandedDescriptors;
+      /** That of the lock file; it holds the lock. */
+      readonly lock: number;
+      /** Says that everything has been taken; resolves to whether the predecessor is gone, without which nothing of it
+       *  may be used. */
+      confirm(): Promise<boolean>;
+    }
+  /** `code`: SQLSTATE, '' where it said nothing. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly code: string }
+  /** Nobody listens. */
+  | { readonly kind: 'absent' };
+
+/** Asks the conmgr of a directory for everything it has. Never rejects. */
+export async function askHandOver(
+  directory: string,
+  native: Native,
+  version: number,
+): Promise<AskedHandOver> {
+  const rights = new UnixRights(native);
+  let socket: number;
+  try {
+    const place = socketPlace(directory, CONTROL_SOCKET);
+    try {
+      socket = rights.connect(place.path);
+    } finally {
+      place.release();
+    }
+  } catch {
+    return { kind: 'absent' };
+  }
+  const call = new AskingSocket(native, rights, socket);
+  try {
+    const asked = await call.ask({ command: 'handOver', version });
+    if (asked.kind !== 'handed') call.close();
+    return asked;
+  } catch (error) {
+    call.close();
+    return { kind: 'refused', reason: (error as Error).message, code: '' };
+  }
+}
+
+/** A connection to a control socket as a raw descriptor, for Node.js cannot receive descriptors. */
+class AskingSocket {
+  readonly #native: Native;
+  readonly #rights: UnixRights;
+  readonly #socket: number;
+  /** Received so far; this process's. */
+  readonly #fds: number[] = [];
+  readonly #lines = new LineBuffer(MOST_ANSWER_BYTES);
+
+  constructor(native: Native, rights: UnixRights, socket: number) {
+    this.#native = native;
+    this.#rights = rights;
+    this.#socket = socket;
+  }
+
+  /** Gives back whatever has come, too. */
+  close(): void {
+    for (const fd of this.#fds.splice(0)) closeSync(fd);
+    closeSync(this.#socket);
+  }
+
+  async ask(request: ControlRequest): Promise<Exclude<AskedHandOver, { kind: 'absent' }>> {
+    this.#rights.send(this.#socket, Buffer.from(`${JSON.stringify(request)}\n`));
+    const answer = (await this.#answer()) as ControlAnswer;
+    if (!answer.ok) return { kind: 'refused', reason: answer.error.message, code: answer.error.code };
+    const [document, bundle, listening, lock] = this.#fds;
+    if (!('handOver' in answer) || document === undefined || bundle === undefined)
+      throw new Error(UNREADABLE);
+    if (listening === undefined || lock === undefined) throw new Error(UNREADABLE);
+    const predecessor = identifyProcess(answer.handOver.pid);
+    this.#fds.length = 0;
+    const names = answer.handOver.listeners;
+    const listeners = unpackBundle(this.#rights, listening, MOST_LISTENERS).map((fd, at) => ({
+      fd,
+      name: names[at] ?? '',
+    }));
+    return {
+      kind: 'handed',
+      handed: { state: { document, bundle }, listeners },
+      lock,
+      confirm: () => this.#confirm(predecessor),
+    };
+  }
+
+  async #answer(): Promise<unknown> {
+    const until = performance.now() + ANSWERED_WITHIN_MS;
+    for (;;) {
+      await this.#readable(until - performance.now());
+      const received = this.#rights.receive(this.#socket, CHUNK_BYTES);
+      if (received === undefined) continue;
+      this.#fds.push(...received.fds);
+      if (received.bytes.length === 0) throw new Error('it has closed the connection');
+      if (!this.#lines.push(received.bytes)) throw new Error(UNREADABLE);
+      const line = this.#lines.take();
+      if (line !== undefined) return JSON.parse(line);
+    }
+  }
+
+  async #confirm(predecessor: ProcessIdentity | undefined): Promise<boolean> {
+    try {
+      this.#rights.send(this.#socket, TAKEN);
+      await this.#readable(GONE_WITHIN_MS);
+    } catch {
+      // It has closed the connection: it is gone, or goes on by itself.
+    }
+    closeSync(this.#socket);
+    const limit = AbortSignal.timeout(GONE_WITHIN_MS);
+    return predecessor === undefined || untilGone(predecessor, limit);
+  }
+
+  /** Rejects when nothing comes in time. */
+  #readable(withinMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        poll.close();
+        settle();
+      };
+      const timer = setTimeout(
+        () => end(() => reject(new Error(`no answer within ${ANSWERED_WITHIN_MS / 1000} s`))),
+        Math.max(0, withinMs),
+      );
+      const poll = this.#native.watchReadable(this.#socket, () => end(resolve));
+    });
+  }
+}
+
+const UNREADABLE = 'its answer cannot be read';
