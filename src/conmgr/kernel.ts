@@ -12,7 +12,6 @@ import { formatTarget } from '../core/guard/target.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import type { Clock, TimerHandle } from '../core/time.js';
-import { systemClock } from '../io/clock.js';
 import { type Abilities, assertGuard, probeHelper } from '../io/helper-abilities.js';
 import {
   type HelperAnswer,
@@ -26,7 +25,7 @@ import { KernelWatch } from './kernel-watch.js';
 import { ListenerWays } from './listener-ways.js';
 
 /** At the start of conmgr a helper that is just being started, or restarted, gets this long. */
-const START_PATIENCE_MS = 5000;
+export const START_PATIENCE_MS = 5000;
 /** What was refused is asked for again: root may have written another list meanwhile. */
 const ASK_AGAIN_MS = 5000;
 
@@ -46,26 +45,6 @@ export interface KernelOptions {
   readonly log: Log;
   /** What status shows has changed. */
   readonly changed: () => void;
-}
-
-/**
- * Whether sockets can be ended at this moment, as far as the configuration wants it: for who is about to take over from a
- * conmgr that runs. Rejects with MessageError (guardImpossible).
- */
-export async function assertGuardAt(path: string, config: ConmgrConfig): Promise<void> {
-  if (!config.guard) return;
-  const nothing = { ended: [], swept: [], routes: [], misplaced: [] };
-  const trial = new Kernel({
-    config: () => config,
-    wishes: () => nothing,
-    places: () => [],
-    path,
-    clock: systemClock,
-    log: { write: () => {} },
-    changed: () => {},
-  });
-  await trial.start();
-  trial.close();
 }
 
 export class Kernel {

@@ -30,7 +30,7 @@ import { UnixRights } from '../io/unix-rights.js';
 import { openControl } from './control.js';
 import { handOverByControl } from './control-heir.js';
 import { Daemon, type DaemonStop } from './daemon.js';
-import { assertGuardAt } from './kernel.js';
+import { tryGuard } from './guard-trial.js';
 import { openOwnDirectory } from './own-directory.js';
 import { type Heritage, type SuccessionOptions, succeed } from './predecessor.js';
 import { knownOr, preflight } from './preflight.js';
@@ -143,7 +143,7 @@ async function start(
 
 /** What could keep this process from starting is looked at while its predecessor still serves. */
 async function takeOver(config: ConmgrConfig, helper: string, options: SuccessionOptions): Promise<Heritage> {
-  await assertGuardAt(helper, config);
+  await tryGuard(helper, config);
   return succeed(options);
 }
 
