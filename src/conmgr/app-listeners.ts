@@ -7,7 +7,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { listenerName, type NamedDescriptor, portOfListener } from '../io/handed-descriptors.js';
-import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
+import { ListenError, type Listener, listen, tryListening } from '../io/tcp-listener.js';
 
 /** What a port means to the stock drivers that connect to it. Asked at each connection: some of it may be reloaded. */
 export interface ListenerRule {
@@ -51,9 +51,7 @@ export class AppListeners {
         onConnection: (socket) => accept(socket, rule),
       }).catch(async (error: unknown) => {
         await Promise.all(listeners.map((open) => open.close()));
-        if (!(error instanceof ListenError)) throw error;
-        const reason = error.failures.map(({ address, text }) => `${address}: ${text}`).join('; ');
-        throw new MessageError(CONMGR_MESSAGES.cannotListen, { port, reason }, { cause: error });
+        return refusePort(port, error);
       });
       listeners.push(listener);
       for (const { address, text } of listener.missing)
@@ -80,6 +78,26 @@ export class AppListeners {
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
+}
+
+/**
+ * Whether the ports can be had that a predecessor does not hold: for who is about to take over, and must not fail later.
+ * Rejects with MessageError.
+ */
+export async function tryPorts(config: ConmgrConfig, inherited: readonly NamedDescriptor[]): Promise<void> {
+  const held = new Set(inherited.map(({ name }) => name));
+  const { listenAddresses: addresses } = config;
+  for (const { port } of rulesOf(config, () => config)) {
+    await tryListening({ addresses, port }, (address) => held.has(listenerName(port, address))).catch(
+      (error: unknown) => refusePort(port, error),
+    );
+  }
+}
+
+function refusePort(port: number, error: unknown): never {
+  if (!(error instanceof ListenError)) throw error;
+  const reason = error.failures.map(({ address, text }) => `${address}: ${text}`).join('; ');
+  throw new MessageError(CONMGR_MESSAGES.cannotListen, { port, reason }, { cause: error });
 }
 
 /** What a port means to a connection of a predecessor. One that is not configured any more is like `port` now. */

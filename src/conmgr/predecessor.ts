@@ -1,4 +1,5 @@
 /** What a conmgr does that is to take over from the one that runs in its directory, without a service manager. */
+import type { ConmgrConfig } from '../core/config/types.js';
 import { DOCUMENT_VERSION } from '../core/handover/document.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
@@ -9,6 +10,7 @@ import { adoptLock, type DirectoryLock, lockDirectory } from '../io/directory-lo
 import { askHandOver, BEING_TAKEN_OVER } from '../io/hand-over-socket.js';
 import { loadNative } from '../io/native.js';
 import { UnixRights } from '../io/unix-rights.js';
+import { tryPorts } from './app-listeners.js';
 import { type Inheritance, openInheritance } from './succession.js';
 
 /** A predecessor that does not hand over says goodbye to watchdogs (1.5 s), applications (2 s), and tidies up (1 s). */
@@ -24,21 +26,26 @@ export interface SuccessionOptions {
   /** Without symbolic links. */
   readonly directory: string;
   readonly conmgrId: string;
-  /** Of the lock file. */
-  readonly lines: readonly string[];
+  readonly config: ConmgrConfig;
   readonly log: Log;
 }
 
 /**
  * Takes over from whoever runs; one that cannot hand over is told to restart, as which this process goes on. Rejects with
- * MessageError: what lockDirectory says, or predecessorStays.
+ * MessageError, upon which the predecessor goes on as it was: what lockDirectory says, handOverUnusable, cannotListen,
+ * predecessorStays.
  */
 export async function succeed(options: SuccessionOptions): Promise<Heritage> {
-  const { directory, conmgrId, lines, log } = options;
+  const { directory, conmgrId, config, log } = options;
+  const lines = linesOfLock(config);
   const native = loadNative();
   const asked = native === undefined ? NO_CALLS : await askHandOver(directory, native, DOCUMENT_VERSION);
   if (asked.kind === 'handed' && native !== undefined) {
+    // Until it is confirmed, the end of this process leaves the predecessor as it was.
     const inheritance = openInheritance(new UnixRights(native), asked.handed, conmgrId, log);
+    const { problem: reason, listeners } = inheritance;
+    if (reason !== '') throw new MessageError(CONMGR_MESSAGES.handOverUnusable, { reason });
+    await tryPorts(config, listeners);
     if (!(await asked.confirm())) throw new MessageError(CONMGR_MESSAGES.predecessorStays, { directory });
     return { lock: adoptLock(directory, asked.lock, { lines }), inheritance };
   }
@@ -51,6 +58,11 @@ export async function succeed(options: SuccessionOptions): Promise<Heritage> {
   const patience = isThere ? { waitMs: RESTART_WITHIN_MS } : {};
   const lock = await lockDirectory(directory, { clock: systemClock, lines, ...patience });
   return { lock, inheritance: undefined };
+}
+
+/** What stands in the lock file behind what is always there. */
+export function linesOfLock({ port }: ConmgrConfig): readonly string[] {
+  return [String(port)];
 }
 
 const NO_CALLS = { kind: 'refused', reason: 'koffi.node could not be loaded', code: '' } as const;

@@ -32,7 +32,7 @@ import { handOverByControl } from './control-heir.js';
 import { Daemon, type DaemonStop } from './daemon.js';
 import { tryGuard } from './guard-trial.js';
 import { openOwnDirectory } from './own-directory.js';
-import { type Heritage, type SuccessionOptions, succeed } from './predecessor.js';
+import { type Heritage, linesOfLock, type SuccessionOptions, succeed } from './predecessor.js';
 import { knownOr, preflight } from './preflight.js';
 
 /** Name of the program and its version, as told to watchdogs and applications. */
@@ -85,10 +85,12 @@ async function start(
     log.write(PROCESS_MESSAGES.machineIdMissing, { machineIdFile: '/etc/machine-id', ...kept });
   }
   const helperSocket = process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET;
-  const lines = [String(config.port)];
   const { lock, inheritance } = takesOver
-    ? await takeOver(config, helperSocket, { directory: real, conmgrId: id, lines, log })
-    : { lock: await lockDirectory(real, { clock: systemClock, lines }), inheritance: undefined };
+    ? await takeOver(helperSocket, { directory: real, conmgrId: id, config, log })
+    : {
+        lock: await lockDirectory(real, { clock: systemClock, lines: linesOfLock(config) }),
+        inheritance: undefined,
+      };
   service.atEnd(() => lock.release());
   const { statusPort: port } = config;
   const statusPort = new StatusPort({ port, clock: systemClock, log, tables: [CONMGR_MESSAGES] });
@@ -142,8 +144,8 @@ async function start(
 }
 
 /** What could keep this process from starting is looked at while its predecessor still serves. */
-async function takeOver(config: ConmgrConfig, helper: string, options: SuccessionOptions): Promise<Heritage> {
-  await tryGuard(helper, config);
+async function takeOver(helper: string, options: SuccessionOptions): Promise<Heritage> {
+  await tryGuard(helper, options.config);
   return succeed(options);
 }
 

@@ -63,9 +63,11 @@ export function bequeath(bequest: Bequest, heir: Heir, now: MonotonicMs): string
   closeSync(state.document);
   closeSync(state.bundle);
   if (reason !== '') return reason;
+  // What is no session is just ending, or a console.
+  const count = leftOut.filter((id) => core.sessions.get(id) !== undefined).length;
   for (const id of leftOut) leave(id, core, port);
   log.write(CONMGR_MESSAGES.handedOver, { taken });
-  if (leftOut.length > 0) log.write(CONMGR_MESSAGES.handedOverNotAll, { count: leftOut.length });
+  if (count > 0) log.write(CONMGR_MESSAGES.handedOverNotAll, { count });
   return '';
 }
 
@@ -138,46 +140,48 @@ export interface Inheritance {
   readonly listeners: readonly NamedDescriptor[];
 }
 
+/** The same, with what is wrong with it. */
+export interface OpenedInheritance extends Inheritance {
+  /** '' = nothing; otherwise there is no document, and the sockets are nobody's. */
+  readonly problem: string;
+}
+
 /**
- * Opens what was handed over; its descriptors are this function's from now on. What cannot be used is reset and said in the
- * log. Never throws.
+ * Opens what was handed over; its descriptors are this function's from now on, and those of the sockets the caller's. Records
+ * that cannot be understood are said in the log. Never throws.
  */
 export function openInheritance(
   rights: UnixRights,
   { state, listeners }: HandedDescriptors,
   conmgrId: string,
   log: Log,
-): Inheritance {
-  const opened = state === undefined ? undefined : openState(rights, state, conmgrId, log);
-  return { document: undefined, sockets: [], ...opened, listeners };
-}
-
-function openState(
-  rights: UnixRights,
-  { document: file, bundle }: HandedState,
-  conmgrId: string,
-  log: Log,
-): Pick<Inheritance, 'document' | 'sockets'> | undefined {
-  const decoded = decodeHandOver(readDocument(file));
+): OpenedInheritance {
+  if (state === undefined) return { document: undefined, sockets: [], listeners, problem: '' };
+  const decoded = decodeHandOver(readDocument(state.document));
   if (decoded.kind === 'unknown version') {
-    closeSync(bundle);
-    log.write(CONMGR_MESSAGES.handOverNewer, { version: decoded.version });
-    return undefined;
+    closeSync(state.bundle);
+    const problem = `version ${decoded.version} of the hand-over is not known here`;
+    return { document: undefined, sockets: [], listeners, problem };
   }
   const most = decoded.kind === 'document' ? decoded.document.sockets : DOCUMENT_LIMITS.sockets;
-  const sockets = unpackBundle(rights, bundle, most);
-  const reason =
-    decoded.kind === 'damaged' ? decoded.reason : whyUnusable(decoded.document, sockets, conmgrId);
-  if (decoded.kind === 'damaged' || reason !== '') {
-    for (const fd of sockets) resetDescriptor(fd);
-    log.write(CONMGR_MESSAGES.handOverDamaged, { reason });
-    return undefined;
-  }
+  const sockets = unpackBundle(rights, state.bundle, most);
+  if (decoded.kind === 'damaged') return { document: undefined, sockets, listeners, problem: decoded.reason };
   const { document, rejected } = decoded;
+  const problem = whyUnusable(document, sockets, conmgrId);
+  if (problem !== '') return { document: undefined, sockets, listeners, problem };
   if (rejected.length > 0) {
     log.write(CONMGR_MESSAGES.handOverRejected, { count: rejected.length, lines: rejected.join('\n') });
   }
-  return { document, sockets };
+  return { document, sockets, listeners, problem };
+}
+
+/** Without the predecessor, who is gone: what cannot be used is reset and said in the log. */
+export function acceptInheritance(opened: OpenedInheritance, log: Log): Inheritance {
+  const { problem, sockets, listeners } = opened;
+  if (problem === '') return opened;
+  for (const fd of sockets) resetDescriptor(fd);
+  log.write(CONMGR_MESSAGES.handOverDamaged, { reason: problem });
+  return { document: undefined, sockets: [], listeners };
 }
 
 /** Empty, which is no document, when it cannot be read. */

@@ -130,6 +130,32 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
+/**
+ * Whether it could be listened on these addresses: does so for a moment, except where a socket is held already, whose
+ * address it is asked for as the system writes it. Rejects with ListenError when one is in use or not permitted.
+ */
+export async function tryListening(
+  { addresses, port }: Pick<ListenOptions, 'addresses' | 'port'>,
+  isHeld: (address: string) => boolean,
+): Promise<void> {
+  const blocked: ListenFailure[] = [];
+  for (const address of await expand(addresses, [])) {
+    if (isHeld(canonical(address))) continue;
+    try {
+      const server = await bind(address, port, {
+        addresses,
+        port,
+        onConnection: (socket) => socket.destroy(),
+      });
+      await new Promise<void>((done) => void closeNow(server, done));
+    } catch (error) {
+      const failure = failureOf(address, error as NodeJS.ErrnoException);
+      if (!ABSENT.has(failure.code)) blocked.push(failure);
+    }
+  }
+  if (blocked.length > 0) throw new ListenError(port, blocked);
+}
+
 /** The sockets that listen already, by address. */
 async function adopt(
   addresses: ReadonlySet<string>,

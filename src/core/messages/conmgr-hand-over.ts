@@ -60,13 +60,17 @@ export const HAND_OVER_MESSAGES = {
     cure: 'None: their applications connect again.',
     everyMs: 0,
   },
-  handOverNewer: {
+  handOverUnusable: {
     code: 'CM1266',
     event: 'hand_over_failed',
-    level: 'ERROR',
-    text: 'could not take over the sessions of the predecessor: its version {version} of the hand-over is not known here',
-    cause: 'An older conmgr was started after a newer one.',
-    cure: 'None: applications connect again.',
+    level: 'FATAL',
+    text: 'could not take over from the conmgr that runs: {reason}',
+    detail: 'The running conmgr goes on.',
+    hint: '"cm_ctl restart -m fast" restarts it without keeping sessions.',
+    cause:
+      'What the running conmgr wanted to hand over cannot be used: this process may have fewer open files, or something has damaged it.',
+    cure: 'Raise the limit of open files to that of the running conmgr. If it comes again, report it.',
+    exit: 1,
     everyMs: 0,
   },
   handOverRefused: {
