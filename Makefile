@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo bpf build check test test-unit test-integration test-system test-kernel test-drivers test-page bench man install deb rpm check-packages clean help toolchain
+.PHONY: demo bpf build check chaos chaos-ci test test-unit test-integration test-system test-kernel test-drivers test-page bench man install deb rpm check-packages clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now, or what stock drivers are told (test-drivers); the
@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packaging/run-ts.mjs test/runner/main.ts
 # SUITE=bookworm|trixie: the system tests run on that release of Debian only. PACKAGES=DIRECTORY: they take the packages
 # there instead of making them.
-export ONLY KEEP SUITE PACKAGES UPDATE PICTURES
+export ONLY KEEP SUITE PACKAGES UPDATE PICTURES ROW DEFAULTS
 
 # What the environment has under these names is seldom meant for this.
 PREFIX = /usr
@@ -48,6 +48,13 @@ test-kernel: $(INSTALLED) dist/bpf/redirect.bpf.o ## conmgr-helper in namespaces
 
 test-drivers: $(INSTALLED) dist/bpf/redirect.bpf.o ## every stock driver by every way; needs root, Debian and clang; ONLY=words; DRIVER=names; UPDATE=1
 	@$(RUN) drivers
+
+chaos: $(INSTALLED) ## real faults below real processes (docs/fault-suite.md); needs root; ROW=21 or 1,2,3; DEFAULTS=1: default timing; UPDATE=1
+	@$(RUN) chaos
+
+# The rows that the table of the suite (test/chaos/table) marks with `ci`: one or two of each kind of fault.
+chaos-ci: ## the rows of the fault suite that continuous integration runs
+	@$(MAKE) chaos ROW=ci
 
 test-page: $(INSTALLED) ## the pages and metrics of status_port in Chromium and promtool; PICTURES=DIRECTORY gets pictures
 	@$(RUN) page

@@ -18,6 +18,7 @@ const CHECKS = [
   ['house rules', 'packaging/check-house-rules.mjs'],
   ['manifest', 'packaging/check-manifest.mjs'],
   ['tables in documents', 'packaging/run-ts.mjs', 'packaging/render-protocol.ts', '--check'],
+  ['table of faults', 'packaging/run-ts.mjs', 'packaging/render-faults.ts', '--check'],
   ['tables of drivers', 'packaging/run-ts.mjs', 'packaging/render-drivers.ts', '--check'],
 ];
 

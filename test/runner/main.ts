@@ -6,6 +6,7 @@
  *     main.ts system
  *     main.ts kernel
  *     main.ts drivers
+ *     main.ts chaos
  *     main.ts page
  *     main.ts demo
  *     main.ts bench
@@ -15,7 +16,8 @@
  * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
  * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them;
  * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told is recorded), BENCH_ROUNDS (of the
- * benchmarks of stock drivers' ways), PICTURES (an absolute directory that gets pictures of the pages).
+ * benchmarks of stock drivers' ways), PICTURES (an absolute directory that gets pictures of the pages), ROW (numbers of rows
+ * of the fault suite) and DEFAULTS (1: that suite runs with the timing that is the default).
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync } from 'node:fs';
@@ -23,6 +25,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildClient, buildPrograms, bundleForTree } from '../../packaging/bundles.mjs';
+import { runChaos } from '../chaos/harness/run.js';
 import { OBSERVED, RECORD_VARIABLE } from '../drivers/harness/observed.js';
 import { buildDriverPrograms, requirePackages } from '../drivers/harness/prepare.js';
 import { chosenSuites, prepareMachine, prepareRun } from '../system/harness/prepare.js';
@@ -45,6 +48,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   system: ['system'],
   kernel: ['kernel'],
   drivers: ['drivers'],
+  chaos: ['chaos'],
   page: ['page'],
 };
 
@@ -63,6 +67,14 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runKernel();
     case 'drivers':
       return runDrivers();
+    case 'chaos':
+      return runChaos(testFiles('chaos'), root, env, (entries, options) =>
+        runInTree(
+          [REPORTER, ...entries],
+          (bundled) => [[bundled(REPORTER), ...entries.map(bundled)]],
+          options,
+        ),
+      );
     case 'page':
       return runPage();
     case 'demo':
@@ -70,7 +82,9 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
     case 'bench':
       return runBench();
     default:
-      throw new Refusal(`main.ts runs tests, system, kernel, drivers, page, demo or bench, not "${kind}"`);
+      throw new Refusal(
+        `main.ts runs tests, system, kernel, drivers, chaos, page, demo or bench, not "${kind}"`,
+      );
   }
 }
 
@@ -194,7 +208,7 @@ function only(files: readonly string[]): string[] {
   );
 }
 
-interface RunOptions {
+export interface RunOptions {
   readonly as?: 'tester' | 'root';
   /** A command in front of that of the run, which ends with it. */
   readonly within?: readonly string[];

@@ -1,0 +1,35 @@
+/** Paths that lose everything in one direction: row 2. */
+import { it } from 'node:test';
+import { nowMs } from './harness/application.js';
+import { Backends } from './harness/backends.js';
+import type { Way } from './harness/network.js';
+import { row, type Trial } from './harness/trial.js';
+
+const PATIENCE_MS = 60_000;
+
+/** @param way as the database host sees it */
+async function loseOneWay(trial: Trial, way: Way): Promise<void> {
+  const scene = await trial.scene({ standbys: 1 });
+  const { app1 } = scene.network;
+  const reader = await scene.app({ target: 'standby' });
+  for (let round = 0; round < 2; round += 1) {
+    const app = await scene.app({ target: 'primary' });
+    await scene.trusted();
+    trial.load(await app.load());
+    const backends = await Backends.watch(scene.primary, app1.address);
+    const lateness = scene.lateness(app);
+    const cutMs = nowMs();
+    const heal = scene.primary.host.treat([way], 'drop', app1);
+    for (const { atMs } of await app.losses(0, PATIENCE_MS)) {
+      trial.took('application told', atMs - cutMs, lateness);
+    }
+    const { allMs } = await backends.ended(PATIENCE_MS);
+    trial.took('last session ended', allMs - cutMs, lateness);
+    heal();
+    app.running.kill('SIGKILL');
+    await scene.conmgr.linked();
+  }
+  trial.never('applications at the other server told', reader.events('lost').length);
+}
+
+it(...row(2, (trial) => loseOneWay(trial, 'in')));
