@@ -4,10 +4,10 @@ import type { TargetSessionAttrs } from '../core/cluster/target-session.js';
 import { CancelRoutes, type ServerPlace } from '../core/gateway/cancel-routes.js';
 import type { Candidate } from '../core/protocol/first-phase.js';
 import type { ErrorFields } from '../core/protocol/startup.js';
+import { resetNow } from '../io/reset-socket.js';
 import type { AppConnection } from './app-connection.js';
 import { ForwardedConnection, serverPlace } from './forwarded-connection.js';
 import { sendCancel } from './gateway-cancel.js';
-import { resetSocket } from './gateway-server.js';
 
 /** What happens to forwarded sessions. */
 export interface GatewayEvents {
@@ -177,7 +177,7 @@ export class Gateway {
   #resetAbandoned(): void {
     for (const server of this.#abandoned.splice(0, SERVERS_A_TURN)) {
       this.servers -= 1;
-      resetSocket(server);
+      resetNow(server);
     }
     if (this.#abandoned.length > 0) setImmediate(() => this.#resetAbandoned());
   }

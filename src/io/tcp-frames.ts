@@ -18,6 +18,7 @@ import {
   secureClient,
   UNPROTECTED,
 } from './link-security.js';
+import { resetNow } from './reset-socket.js';
 
 /** More unsent octets than this and the peer is closed. */
 export const WRITE_QUEUE_LIMIT = 64 * 1024;
@@ -133,10 +134,9 @@ export class FramedSocket {
     const ended = this.#ending;
     this.#ending = true;
     this.#deaf = true;
-    // resetAndDestroy would wait until the connection is made, and on Node.js 18 does nothing behind end().
-    if (ended || this.#raw.connecting || this.#raw.destroyed) this.#kill();
+    if (ended) this.#kill();
     else {
-      this.#raw.resetAndDestroy();
+      resetNow(this.#raw);
       this.#socket.destroy();
     }
   }

@@ -21,7 +21,11 @@ it('servers are reset a few in a turn, in their order, and count as open until t
   });
   const reset: number[] = [];
   const server = (number: number): Socket =>
-    ({ connecting: false, resetAndDestroy: () => reset.push(number) }) as unknown as Socket;
+    ({
+      connecting: false,
+      resetAndDestroy: () => reset.push(number),
+      destroy: () => {},
+    }) as unknown as Socket;
   gateway.servers = 51;
   for (let number = 0; number < 50; number += 1) gateway.resetLater(server(number));
   assert.deepEqual(reset, [], 'not before the applications of this turn');
