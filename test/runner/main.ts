@@ -10,6 +10,7 @@
  *     main.ts page
  *     main.ts demo
  *     main.ts bench
+ *     main.ts soak
  *
  * Environment: ONLY (paths must contain one of these words), KEEP (passed on to the demo), TEST_NODE (18, 20, 22 or
  * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
@@ -81,9 +82,11 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
     case 'bench':
       return runBench();
+    case 'soak':
+      return runInTree(['test/soak/main.ts'], (bundled) => [[bundled('test/soak/main.ts')]]);
     default:
       throw new Refusal(
-        `main.ts runs tests, system, kernel, drivers, chaos, page, demo or bench, not "${kind}"`,
+        `main.ts runs tests, system, kernel, drivers, chaos, page, demo, bench or soak, not "${kind}"`,
       );
   }
 }
