@@ -14,6 +14,8 @@ import { type HelperAnswer, HelperRefusal } from '../io/helper-client.js';
 
 /** However short heartbeat_interval is: the helper has other things to do. */
 const SHORTEST_PAUSE_MS = 1000;
+/** A list of very many connections takes time, during which the helper ends none; a pause is so many times longer. */
+const PAUSE_PER_LIST = 20;
 
 export interface KernelWatchOptions {
   readonly clock: Clock;
@@ -59,11 +61,14 @@ export class KernelWatch {
     this.#refused = false;
   }
 
-  #arm(): void {
+  /** `tookMs`: the look before. */
+  #arm(tookMs = 0): void {
     const { clock, intervalMs } = this.#options;
-    this.#timer = clock.setTimer(Math.max(SHORTEST_PAUSE_MS, intervalMs()), () => {
+    const pauseMs = Math.max(SHORTEST_PAUSE_MS, intervalMs(), PAUSE_PER_LIST * tookMs);
+    this.#timer = clock.setTimer(pauseMs, () => {
+      const begun = clock.monotonicMs();
       void this.#look().then(() => {
-        if (!this.#stopped) this.#arm();
+        if (!this.#stopped) this.#arm(clock.monotonicMs() - begun);
       });
     });
   }

@@ -195,9 +195,9 @@ function decodeSocket(body: Buffer): TcpSocket | undefined {
     state: body.readUInt8(1),
     localPort: body.readUInt16BE(4),
     remotePort: body.readUInt16BE(6),
-    localAddress: sixteenBytes(Uint8Array.from(body.subarray(8, 8 + addressBytes))),
-    remoteAddress: sixteenBytes(Uint8Array.from(body.subarray(24, 24 + addressBytes))),
+    localAddress: sixteenBytes(new Uint8Array(body.subarray(8, 8 + addressBytes))),
+    remoteAddress: sixteenBytes(new Uint8Array(body.subarray(24, 24 + addressBytes))),
     cookie: body.readBigUInt64LE(44),
-    id: Uint8Array.from(body.subarray(4, 4 + SOCKET_ID_BYTES)),
+    id: new Uint8Array(body.subarray(4, 4 + SOCKET_ID_BYTES)),
   };
 }

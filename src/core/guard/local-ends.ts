@@ -36,11 +36,16 @@ export function encodeEnds(
     const some = all.slice(0, room);
     room -= some.length;
     left += all.length - some.length;
+    // Nearly all have the address of the one before, whose text is not made again.
+    let last: { readonly bytes: Uint8Array; readonly of: number[] } | undefined;
     for (const { localAddress, localPort } of some) {
-      const address = formatAddress(localAddress);
-      const present = ports.get(address);
-      if (present === undefined) ports.set(address, [localPort]);
-      else present.push(localPort);
+      if (last === undefined || Buffer.compare(last.bytes, localAddress) !== 0) {
+        const address = formatAddress(localAddress);
+        const of = ports.get(address) ?? [];
+        ports.set(address, of);
+        last = { bytes: localAddress, of };
+      }
+      last.of.push(localPort);
     }
     return [...ports].map(([address, of]) => [address, encodePorts(of)] as const);
   });

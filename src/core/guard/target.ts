@@ -12,7 +12,11 @@ const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /** 4 or 16 bytes of an address as 16. */
 export function sixteenBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.length === 16 ? bytes : Uint8Array.from([...MAPPED_PREFIX, ...bytes]);
+  if (bytes.length === 16) return bytes;
+  const mapped = new Uint8Array(16);
+  mapped.set(MAPPED_PREFIX);
+  mapped.set(bytes, MAPPED_PREFIX.length);
+  return mapped;
 }
 
 /** Whether 16 bytes stand for an IPv4 address. */

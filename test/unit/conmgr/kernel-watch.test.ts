@@ -33,6 +33,8 @@ describe('conmgr and the connections that pass it by', () => {
   let ports: number[];
   let left: number;
   let asked: Record<string, unknown>[];
+  /** The helper has come to the answer. */
+  let ready: Promise<void>;
   let known: Map<number, number[]>;
   let said: unknown[];
 
@@ -40,6 +42,7 @@ describe('conmgr and the connections that pass it by', () => {
     clock = new FakeClock();
     [guarded, redirected, helper, refusal] = [[place(1)], [], ABLE, undefined];
     [ports, left, asked, known, said] = [[1, 2], 0, [], new Map(), []];
+    ready = Promise.resolve();
     watch = new KernelWatch({
       clock,
       intervalMs: () => 200,
@@ -50,13 +53,14 @@ describe('conmgr and the connections that pass it by', () => {
           ends.map(({ port }) => port),
         ),
       helper: () => helper,
-      ask: (request): Promise<HelperAnswer | Error> => {
+      ask: async (request): Promise<HelperAnswer | Error> => {
         const fields = request as Record<string, unknown>;
         asked.push(fields);
         const sockets = (fields['targets'] as unknown[]).map(() =>
           ports.map((localPort) => ({ localAddress: HERE, localPort })),
         );
-        return Promise.resolve(refusal ?? { ok: true, ...encodeEnds(sockets), left });
+        await ready;
+        return refusal ?? { ok: true, ...encodeEnds(sockets), left };
       },
       refused: (reason) => said.push(reason),
       cut: (count) => said.push(count),
@@ -67,6 +71,9 @@ describe('conmgr and the connections that pass it by', () => {
   /** One look, and all that follows from it. */
   const look = async (): Promise<void> => {
     clock.advance(1000);
+    await settled();
+  };
+  const settled = async (): Promise<void> => {
     for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   };
 
@@ -79,6 +86,21 @@ describe('conmgr and the connections that pass it by', () => {
     clock.advance(900);
     assert.equal(asked.length, 1);
     assert.deepEqual(known.get(1), [1, 2]);
+  });
+
+  it('takes no more than a twentieth of the time of the helper', async () => {
+    let answer = (): void => {};
+    ready = new Promise((resolve) => {
+      answer = resolve;
+    });
+    clock.advance(1000);
+    clock.advance(500);
+    answer();
+    await settled();
+    for (let second = 0; second < 9; second += 1) await look();
+    assert.equal(asked.length, 1);
+    await look();
+    assert.equal(asked.length, 2);
   });
 
   it('asks of those that are redirected only what came by a listener', async () => {
