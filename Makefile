@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo bpf build check chaos chaos-ci test test-unit test-integration test-system test-kernel test-drivers test-page bench soak man install deb rpm check-packages clean help toolchain
+.PHONY: demo bpf build check chaos chaos-ci test test-unit test-integration test-system test-kernel test-drivers test-page bench soak man install deb rpm next-packages check-packages clean help toolchain
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now, or what stock drivers are told (test-drivers); the
@@ -82,6 +82,9 @@ deb: dist/.built dist/bpf/redirect.bpf.o ## packages for Debian and Ubuntu, in d
 
 rpm: dist/.built dist/bpf/redirect.bpf.o ## packages for Fedora, RHEL and their like, likewise
 	@REVISION='$(REVISION)' node packaging/run-ts.mjs packaging/packages/build.ts rpm
+
+next-packages: $(INSTALLED) dist/bpf/redirect.bpf.o ## packages of a next version, for the tests of upgrades, in PACKAGES=
+	@node packaging/run-ts.mjs test/system/next-packages.ts '$(PACKAGES)'
 
 check-packages: $(INSTALLED) ## builds them twice (PACKAGES=: those and once), the results are the same; lintian and rpmlint are silent
 	@node packaging/run-ts.mjs packaging/packages/check.ts

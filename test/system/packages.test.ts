@@ -5,6 +5,7 @@ import { AFTER_PURGE, type Disk, difference, diskOf } from './harness/disk.js';
 import { Host } from './harness/host.js';
 import { suites } from './harness/images.js';
 import { Instance, QUICK } from './harness/instance.js';
+import { NEXT_VERSION } from './harness/next-version.js';
 import { bringPackages, changesOf, installDebs, noQuestions } from './harness/packages.js';
 
 const toItself = { ...QUICK, backend_host0: '127.0.0.1', backend_port0: 5432 };
@@ -229,7 +230,10 @@ function upgradeRules(context: () => { host: Host; cluster: Cluster; own: OwnMan
     const changes = await changesOf(host, all(), () => installDebs(host, 2));
     assert.deepEqual(changes, { restarted: running(), untouched: [], idle, other: [] });
     assert.equal(await ownInstance(), before, 'an instance of the manager of a user');
-    assert.match(await installedOn(host), /^conmgr \S+-2 ii\nconmgr-watchdog \S+-2 ii$/);
+    assert.equal(
+      await installedOn(host),
+      `conmgr ${NEXT_VERSION}-1 ii\nconmgr-watchdog ${NEXT_VERSION}-1 ii`,
+    );
   });
 
   it('do the same when one version is installed again', async () => {

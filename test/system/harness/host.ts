@@ -70,7 +70,10 @@ export class Host {
   /** Boots it, or boots it again with all it had on its disk. */
   async powerOn(): Promise<void> {
     const network =
-      this.network === undefined ? '--private-network' : `--network-namespace-path=${this.network}`;
+      this.network === undefined
+        ? ['--private-network']
+        : // With a namespace that it makes itself, nspawn leaves this right to the host of its own accord.
+          [`--network-namespace-path=${this.network}`, '--capability=CAP_NET_ADMIN'];
     const options = [
       '--quiet',
       '--boot',
@@ -81,7 +84,7 @@ export class Host {
     options.push('--keep-unit', '--console=pipe', '--link-journal=no', '--resolv-conf=off', '--timezone=off');
     const own = [this.#group, this.image.join(':'), this.#directory];
     const console = openSync(this.#console, 'a');
-    const child = spawn('/bin/sh', ['-c', BOOT, 'boot', ...own, ...options, network], {
+    const child = spawn('/bin/sh', ['-c', BOOT, 'boot', ...own, ...options, ...network], {
       stdio: ['ignore', console, console],
       // A Ctrl-C at the terminal is for the tests, which power it off.
       detached: true,

@@ -1,7 +1,7 @@
 /** The packages of the run on a host, and what units did while they were installed. */
 import type { Host } from './host.js';
 
-/** Revision 2 is an upgrade of revision 1. */
+/** 1: the packages of this tree; 2: those of the next version (next-version.ts). */
 export type Revision = 1 | 2;
 export type PackageName = 'conmgr' | 'conmgr-watchdog';
 export const BOTH: readonly PackageName[] = ['conmgr', 'conmgr-watchdog'];

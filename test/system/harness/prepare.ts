@@ -1,11 +1,11 @@
 /** What the runner does before the first system test: tools, packages, roots, layers. */
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Refusal } from '../../runner/refusal.js';
 import { SUITES, SUITES_VARIABLE, type Suite, type SuiteName } from './images.js';
 import { installPackages } from './layers.js';
 import { noteRun } from './leftovers.js';
+import { make } from './next-version.js';
 import { POSTGRES, rootOf } from './roots.js';
 import { requireTools } from './tools.js';
 
@@ -56,21 +56,16 @@ async function suiteOf(run: string, name: SuiteName, packages: string, layer: st
   return { name, postgres: POSTGRES[name], stock: [root], installed: [installed, root] };
 }
 
-/** Makes the packages in dist/packages, and once more, as an upgrade to them, in dist/packages-next. */
+/** Makes the packages in dist/packages, and those of the next version, as an upgrade to them, in dist/packages-next. */
 async function makePackages(tree: string): Promise<void> {
-  await makeTargets(tree, ['deb', 'rpm']);
-  await makeTargets(tree, ['deb', 'rpm', 'REVISION=2', 'PACKAGES=dist/packages-next']);
-}
-
-function makeTargets(tree: string, targets: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const { MAKEFLAGS: _flags, MAKELEVEL: _level, ...env } = process.env;
-    const child = spawn('make', targets, { cwd: tree, env, stdio: ['ignore', 'inherit', 'inherit'] });
-    child.once('error', reject);
-    child.once('close', (code) =>
-      code === 0 ? resolve() : reject(new Refusal(`make ${targets.join(' ')} failed (${code})`)),
-    );
-  });
+  for (const words of [
+    ['deb', 'rpm'],
+    ['next-packages', 'PACKAGES=dist/packages-next'],
+  ]) {
+    await make(tree, words).catch((error: unknown) => {
+      throw new Refusal((error as Error).message);
+    });
+  }
 }
 
 /** Waits for all even when one fails: nothing may still be written when the run's directory is removed. */
