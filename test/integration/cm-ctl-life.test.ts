@@ -240,8 +240,9 @@ describe('a conmgr under cm_ctl', () => {
     configure();
   });
 
-  it('restarts with a grace for the watchdogs', async () => {
+  it('restarts with a grace for the watchdogs, and keeps the sessions', async () => {
     const link = watchdogs[0]?.link;
+    const app = await FirstPhaseClient.bound(settings.port, {});
     const { code, stdout } = await ctl('restart');
     assert.equal(code, 0);
     assert.match(
@@ -253,6 +254,9 @@ describe('a conmgr under cm_ctl', () => {
     const { pid: next } = await status();
     assert.notEqual(next, pid);
     pid = next;
+    assert.ok(app.isOpen);
+    assert.equal((await status()).applications.length, 1);
+    app.vanish();
   });
 
   it('waits in a smart stop for the applications', async () => {

@@ -359,7 +359,7 @@ describe('limits', () => {
   });
 
   it('no descriptor for the server: told as such to this one driver; the others stay, links and control socket too', async () => {
-    const scene = await start(['serves'], {}, 60);
+    const scene = await start(['serves'], {}, { openFiles: 60 });
     const drivers: RawDriver[] = [];
     while (drivers.length < 60) {
       const driver = scene.drive(startup());
@@ -384,7 +384,7 @@ describe('limits', () => {
   });
 
   it('cancels that a server does not answer leave descriptors for links and control socket', async () => {
-    const scene = await start(['encrypts'], {}, 60);
+    const scene = await start(['encrypts'], {}, { openFiles: 60 });
     await scene.drive(SSL_REQUEST).until(1);
     scene.servers[0]!.behaviour = 'silent';
     const request = encodeCancelRequest(7, Buffer.from([1, 2, 3, 4]));

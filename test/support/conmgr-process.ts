@@ -38,6 +38,8 @@ export interface ConmgrOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** A command that runs conmgr. */
   readonly within?: readonly string[];
+  /** Default: the built one. */
+  readonly program?: string;
   /** Descriptors 3 and up. */
   readonly fds?: readonly number[];
 }
@@ -80,11 +82,12 @@ export function launchConmgr(
     env,
     within = [],
     fds = [],
+    program = built('bin/conmgr.js'),
     takesOver = false,
-  }: Pick<ConmgrOptions, 'openFiles' | 'env' | 'within' | 'fds'> & { readonly takesOver?: boolean } = {},
+  }: Omit<ConmgrOptions, 'instances' | 'settings' | 'directory'> & { readonly takesOver?: boolean } = {},
 ): Running {
   const words = takesOver ? ['--take-over'] : [];
-  const command = [process.execPath, built('bin/conmgr.js'), '-D', directory, ...words];
+  const command = [process.execPath, program, '-D', directory, ...words];
   const options = { within, fds, ...(env === undefined ? {} : { env }) };
   if (openFiles === undefined) return startCommand(command[0]!, command.slice(1), options);
   return startCommand('sh', ['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', ...command], options);
@@ -93,7 +96,7 @@ export function launchConmgr(
 /** Runs a start that is expected to fail to its end. */
 export function failedStart(
   directory: string,
-  options: Pick<ConmgrOptions, 'openFiles' | 'env'> = {},
+  options: Parameters<typeof launchConmgr>[1] = {},
 ): Promise<Output> {
   return launchConmgr(directory, options).done;
 }
@@ -118,15 +121,10 @@ export class ConmgrProcess {
     return conmgr;
   }
 
-  /** Starts a conmgr that takes over from this one, with other settings if given; returns when it listens. */
-  async replaced(settings: ConmgrSettings = this.settings): Promise<ConmgrProcess> {
-    const running = launchConmgr(this.directory, { takesOver: true });
-    const next = new ConmgrProcess(
-      this.directory,
-      Number(settings['port'] ?? this.port),
-      { ...this.settings, ...settings },
-      running,
-    );
+  /** Starts a conmgr on the same directory that takes over from this one, which may be gone; returns when it listens. */
+  async replaced(options: Pick<ConmgrOptions, 'openFiles'> = {}): Promise<ConmgrProcess> {
+    const running = launchConmgr(this.directory, { ...options, takesOver: true });
+    const next = new ConmgrProcess(this.directory, this.port, this.settings, running);
     await next.#answers();
     return next;
   }

@@ -1,6 +1,6 @@
 /** A set with scripted SQL servers behind it and stock drivers before it: what most tests of the gateway begin with. */
 import { afterEach } from 'node:test';
-import type { ConmgrSettings } from './conmgr-process.js';
+import type { ConmgrOptions, ConmgrSettings } from './conmgr-process.js';
 import { RawDriver } from './raw-driver.js';
 import { ScriptedSet } from './scripted-set.js';
 import { ScriptedSqlServer, type ServerBehaviour } from './scripted-sql-server.js';
@@ -19,12 +19,13 @@ export interface GatewayScene {
 export async function gatewayScene(
   behaviours: readonly (ServerBehaviour | undefined)[],
   settings: ConmgrSettings = {},
-  openFiles?: number,
+  { openFiles, program }: Pick<ConmgrOptions, 'openFiles' | 'program'> = {},
 ): Promise<GatewayScene> {
   const attributes = [PRIMARY, STANDBY].slice(0, behaviours.length);
   const set = await ScriptedSet.start(attributes, {
     settings,
     ...(openFiles === undefined ? {} : { openFiles }),
+    ...(program === undefined ? {} : { program }),
   });
   const servers = await Promise.all(
     behaviours.map((behaviour, at) =>

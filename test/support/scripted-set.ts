@@ -8,6 +8,7 @@ import { ScriptedWatchdog } from './scripted-watchdog.js';
 export interface SetOptions {
   readonly settings?: ConmgrSettings;
   readonly openFiles?: number;
+  readonly program?: string;
 }
 
 /** Instances are numbered in the order of `watchdogs`. */
