@@ -75,6 +75,13 @@ export class LiveSet {
     return conmgr;
   }
 
+  /** Has a new process take over from the first conmgr, which it is from then on. */
+  async replaceConmgr(): Promise<ConmgrProcess> {
+    const next = await this.conmgr.replaced();
+    this.#conmgrs[0] = next;
+    return next;
+  }
+
   /** Returns when the watchdogs know the first conmgr long enough for its end to cost sessions: three beats. */
   async trusted(): Promise<void> {
     const links = async () => (await this.conmgr.status()).instances.map(({ link }) => link);

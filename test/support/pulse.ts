@@ -6,11 +6,18 @@ export class Pulse {
   error: unknown;
   readonly #beat: () => Promise<unknown>;
   #stopped = false;
+  readonly #beaten: (() => void)[] = [];
   readonly #over: Promise<void>;
 
   constructor(beat: () => Promise<unknown>) {
     this.#beat = beat;
     this.#over = this.#run();
+  }
+
+  /** Resolves after the first one upon which `holds`, or when it has failed. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds() && this.error === undefined)
+      await new Promise<void>((beaten) => this.#beaten.push(beaten));
   }
 
   /** Resolves when the last one is through; rejects with what went wrong. */
@@ -27,9 +34,15 @@ export class Pulse {
         await this.#beat();
         this.longestMs = Math.max(this.longestMs, performance.now() - begunMs);
         this.count += 1;
+        this.#wake();
       }
     } catch (error) {
       this.error = error;
+      this.#wake();
     }
+  }
+
+  #wake(): void {
+    for (const beaten of this.#beaten.splice(0)) beaten();
   }
 }
