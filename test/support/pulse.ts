@@ -1,7 +1,8 @@
 /** An application under load: does the same again and again, and knows how long it took at the worst. */
 export class Pulse {
   count = 0;
-  longestMs = 0;
+  #longestMs = 0;
+  #begunMs = 0;
   /** What ended it. */
   error: unknown;
   readonly #beat: () => Promise<unknown>;
@@ -12,6 +13,13 @@ export class Pulse {
   constructor(beat: () => Promise<unknown>) {
     this.#beat = beat;
     this.#over = this.#run();
+  }
+
+  /** How long the longest one took since this was asked last; one that is not over counts so far. */
+  takeLongest(): number {
+    const longestMs = Math.max(this.#longestMs, performance.now() - this.#begunMs);
+    this.#longestMs = 0;
+    return longestMs;
   }
 
   /** Resolves after the first one upon which `holds`, or when it has failed. */
@@ -30,9 +38,9 @@ export class Pulse {
   async #run(): Promise<void> {
     try {
       while (!this.#stopped) {
-        const begunMs = performance.now();
+        this.#begunMs = performance.now();
         await this.#beat();
-        this.longestMs = Math.max(this.longestMs, performance.now() - begunMs);
+        this.#longestMs = Math.max(this.#longestMs, performance.now() - this.#begunMs);
         this.count += 1;
         this.#wake();
       }
