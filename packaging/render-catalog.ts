@@ -19,6 +19,7 @@ const SHARED_SUBJECTS: Readonly<Record<string, string>> = {
   unexpected_error: 'a mistake in @SYSLOG_IDENTIFIER@',
   link_up: 'a heartbeat link is up',
   link_refused: 'a heartbeat link was refused',
+  hand_over_failed: 'sessions were not handed over to the next conmgr',
   primary_changed: 'another instance is the primary, or none is',
   session_refused: 'an application was refused',
   sessions_ended: 'SQL sessions of a client host were ended',

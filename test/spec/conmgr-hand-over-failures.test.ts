@@ -86,26 +86,26 @@ describe('a conmgr that goes on because nobody takes over', () => {
     await unharmed(scene, driver, end);
   });
 
-  for (const [what, leave] of [
-    ['is killed before it is answered', (socket: Socket) => socket.destroy()],
-    ['does not answer', () => {}],
-  ] as const) {
-    it(`the successor ${what}`, async () => {
-      const scene = await start(['serves']);
-      const { conmgr } = scene.set;
-      const [driver, end] = await served(scene);
-      const mark = conmgr.mark;
-      const socket = await asks(conmgr);
-      await conmgr.logged(/LOG: +received restart request/, mark);
-      leave(socket);
-      await conmgr.logged(/WARNING: +could not hand over to the next process, going on/, mark);
-      await unharmed(scene, driver, end);
-      // And can still be replaced.
-      await replace(conmgr);
-      driver.send(Buffer.from('!'));
-      await eventually(() => end.said.toString() === 'going on!', { everyMs: 1, what: 'it arrives' });
-    });
+  /** A successor asks, and then does this. */
+  async function untaken(leave: (socket: Socket) => void): Promise<void> {
+    const scene = await start(['serves']);
+    const { conmgr } = scene.set;
+    const [driver, end] = await served(scene);
+    const mark = conmgr.mark;
+    const socket = await asks(conmgr);
+    await conmgr.logged(/LOG: +received restart request/, mark);
+    leave(socket);
+    await conmgr.logged(/WARNING: +could not hand over to the next process, going on/, mark);
+    await unharmed(scene, driver, end);
+    // And can still be replaced.
+    await replace(conmgr);
+    driver.send(Buffer.from('!'));
+    await eventually(() => end.said.toString() === 'going on!', { everyMs: 1, what: 'it arrives' });
   }
+
+  it('the successor is killed before it is answered', () => untaken((socket) => socket.destroy()));
+
+  it('the successor does not answer', () => untaken(() => {}));
 
   it('a successor is refused that reads another version only', async () => {
     const scene = await start(['serves']);

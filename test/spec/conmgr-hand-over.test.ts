@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -70,11 +70,12 @@ describe('a conmgr that takes over', () => {
     assert.equal((await app.next('bye')).bye, 'stop');
   });
 
-  it('holds the lock of the directory, and its process is the one in conmgr.pid', async () => {
+  it("holds the lock of the directory, whose control socket is its owner's only, and its process is the one in conmgr.pid", async () => {
     const { set } = await start(['serves']);
     const next = await replace(set.conmgr);
     const [pid, directory] = readFileSync(join(next.directory, 'conmgr.pid'), 'utf8').split('\n');
     assert.deepEqual([Number(pid), directory], [next.pid, next.directory]);
+    assert.equal(statSync(join(next.directory, 'conmgr.sock')).mode & 0o777, 0o600);
     const { code, stderr } = await failedStart(next.directory);
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`PID ${next.pid}`));
