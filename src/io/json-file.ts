@@ -22,8 +22,11 @@ export async function readJsonFile(path: string): Promise<unknown> {
   }
 }
 
-/** Replaces a file as a whole: a reader sees the old or the new text. Rejects with the system's error. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/**
+ * Replaces a file as a whole: a reader sees the old or the new text. Text in parts is written part by part, and each is
+ * asked for when the one before it is written. Rejects with the system's error.
+ */
+export async function replaceFile(path: string, text: string | Iterable<string>): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
     await writeFile(temporary, text, { mode: 0o600 });

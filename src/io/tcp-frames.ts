@@ -38,51 +38,80 @@ export interface FramedEvents {
   closed(text: string): void;
 }
 
+/**
+ * By which the handlers of a socket's events, one set for all sockets, find what they belong to: closures would cost
+ * each of ten thousand links half a kilobyte.
+ */
+const OWNER: unique symbol = Symbol('framed connection');
+type Framed = net.Socket & { [OWNER]?: FramedSocket };
+
 /** A connection of heartbeat messages. Sending on a connection that is gone does nothing. */
 export class FramedSocket {
-  readonly #socket: net.Socket;
+  readonly #socket: Framed;
   /** The TCP connection: #socket itself, or what carries its TLS. */
-  readonly #raw: net.Socket;
+  readonly #raw: Framed;
   readonly #events: FramedEvents;
   readonly #reader = new FrameReader();
   #remoteAddress: string;
-  #localAddress: string;
+  /** Set when a connection is made; that of one that was accepted is asked for when it is wanted. */
+  #localAddress = '';
   /** Set once nothing more is delivered: after end, destroy or a violation. */
   #deaf = false;
   #ending = false;
   #heard = false;
+  #gone = false;
   #failure = '';
 
   /** `raw`: the TCP connection below a TLS one. */
-  constructor(socket: net.Socket, events: FramedEvents, raw: net.Socket = socket) {
+  constructor(socket: Framed, events: FramedEvents, raw: Framed = socket) {
     this.#socket = socket;
     this.#raw = raw;
     this.#events = events;
     this.#remoteAddress = raw.remoteAddress ?? '';
-    this.#localAddress = raw.localAddress ?? '';
     raw.setNoDelay(true);
-    raw.on('connect', () => {
-      this.#remoteAddress = raw.remoteAddress ?? this.#remoteAddress;
-      this.#localAddress = raw.localAddress ?? '';
-    });
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.on('end', () => this.#failed('connection closed by peer'));
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#failed(describeSocketError(error)));
-    let gone = false;
-    const closed = (): void => {
-      if (gone) return;
-      gone = true;
-      this.#deaf = true;
-      events.closed(this.#failure === '' ? 'connection closed' : this.#failure);
-    };
-    socket.on('close', closed);
+    socket[OWNER] = this;
+    raw[OWNER] = this;
+    const { connect, data, end, error, close } = FramedSocket.#handlers;
+    if (raw.connecting) raw.once('connect', connect);
+    socket.on('data', data);
+    socket.on('end', end);
+    socket.on('error', error);
+    socket.on('close', close);
     if (raw === socket) return;
-    raw.on('error', (error: NodeJS.ErrnoException) => this.#failed(describeSocketError(error)));
+    raw.on('error', error);
     raw.once('close', () => {
       socket.destroy();
       // On Node.js 18 a TLS socket says nothing when the connection below it was reset from this end.
-      setImmediate(closed);
+      setImmediate(() => this.#closed());
     });
+  }
+
+  /** Called with the socket as `this`. */
+  static readonly #handlers = {
+    connect(this: Framed): void {
+      const framed = this[OWNER]!;
+      framed.#remoteAddress = this.remoteAddress ?? framed.#remoteAddress;
+      framed.#localAddress = this.localAddress ?? '';
+    },
+    data(this: Framed, chunk: Buffer): void {
+      this[OWNER]!.#take(chunk);
+    },
+    end(this: Framed): void {
+      this[OWNER]!.#failed('connection closed by peer');
+    },
+    error(this: Framed, error: NodeJS.ErrnoException): void {
+      this[OWNER]!.#failed(describeSocketError(error));
+    },
+    close(this: Framed): void {
+      this[OWNER]!.#closed();
+    },
+  };
+
+  #closed(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#deaf = true;
+    this.#events.closed(this.#failure === '' ? 'connection closed' : this.#failure);
   }
 
   /** Address of the peer as the kernel gives it (IPv4-mapped where the listener is IPv6), kept after the end. */
@@ -90,9 +119,9 @@ export class FramedSocket {
     return this.#remoteAddress;
   }
 
-  /** Own address of the connection, kept after the end; '' before it is connected. */
+  /** Own address of the connection; '' before it is connected. That of a connection made here is kept after the end. */
   get localAddress(): string {
-    return this.#localAddress;
+    return this.#localAddress === '' ? (this.#raw.localAddress ?? '') : this.#localAddress;
   }
 
   /** Queues a message. Throws RangeError for a value that does not fit its field. */
@@ -107,6 +136,16 @@ export class FramedSocket {
     if (this.#socket.writableLength > WRITE_QUEUE_LIMIT) {
       this.#failed('peer does not read: too much is waiting to be sent');
       this.destroy();
+    }
+  }
+
+  /** What is sent within `sends` goes out as one, in one packet if it fits. */
+  together(sends: () => void): void {
+    this.#socket.cork();
+    try {
+      sends();
+    } finally {
+      this.#socket.uncork();
     }
   }
 

@@ -1,10 +1,11 @@
-/** One heartbeat link as the watchdog runs it: a framed socket, the machine of core/session, one timer. */
+/** One heartbeat link as the watchdog runs it: a framed socket, the machine of core/session, one deadline. */
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { normaliseIp } from '../core/config/address.js';
 import { agreedFrameLimit } from '../core/protocol/codec.js';
-import { FRAME_LIMITS, type HeartbeatMessage, type HeartbeatMessageOf } from '../core/protocol/messages.js';
+import { FRAME_LIMITS, type HeartbeatMessage } from '../core/protocol/messages.js';
 import {
+  type Caller,
   isLive,
   newSession,
   type SessionData,
@@ -15,18 +16,26 @@ import {
   sessionWakeAt,
   type Telling,
 } from '../core/session/session.js';
+import type { Row, SessionStore } from '../core/session/session-store.js';
 import { stepSession } from '../core/session/session-table.js';
 import { BEATS_BEFORE_KILL } from '../core/terminator/verdict.js';
 import { WatchedSessions } from '../core/terminator/watched.js';
-import { type Clock, type MonotonicMs, NEVER, type TimerHandle } from '../core/time.js';
-import { FramedSocket } from '../io/tcp-frames.js';
+import { type Clock, type MonotonicMs, NEVER } from '../core/time.js';
+import { type FramedEvents, FramedSocket } from '../io/tcp-frames.js';
+import type { Deadline, Deadlines } from './deadlines.js';
 
 /** HELLO and three BEATs: a conmgr that reports has done so by then, for it is asked with WELCOME. */
 const PACKETS_BEFORE_REPORT = 4;
 
+/** Of every link that has reported nothing; never changed. */
+export const NOTHING_WATCHED: WatchedSessions = new WatchedSessions();
+
 /** What a link needs of, and tells, its owner. */
 export interface LinkOwner {
   readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  /** Where the states of all links are. */
+  readonly store: SessionStore;
   readonly telling: () => Telling;
   /** The ATTR of the present telling, encoded. */
   readonly attributes: () => Buffer;
@@ -43,24 +52,25 @@ export type ReportEffect = Exclude<
   { do: 'send' } | { do: 'sendAttributes' } | { do: 'end' } | { do: 'destroy' }
 >;
 
-export class Link {
+export class Link implements FramedEvents, Deadline {
   /** Normalised. */
   readonly address: string;
   readonly port: number;
   /** Another conmgr with the same identity tried to connect from elsewhere. */
   disputed = false;
   /** What its conmgr has reported; before the first report, what it had reported on its link before. */
-  watched = new WatchedSessions();
+  watched = NOTHING_WATCHED;
   /** It has reported on this link. */
   hasReported = false;
   /** The peer has proven that it knows the secret. */
   readonly authenticated: boolean;
+  dueAt: MonotonicMs = NEVER;
+  place = 0;
   readonly #owner: LinkOwner;
   readonly #socket: FramedSocket;
-  #state: SessionState;
-  #timer: TimerHandle | undefined;
-  /** Moment the timer is set for. */
-  #armedFor: MonotonicMs = NEVER;
+  readonly #row: Row;
+  /** Set when the connection is gone and the row is another's. */
+  #last: SessionState | undefined;
 
   /** `raw`: the TCP connection below `socket` where that is one of TLS, which proved that the peer knows the secret. */
   constructor(socket: Socket, owner: LinkOwner, raw: Socket = socket) {
@@ -68,18 +78,33 @@ export class Link {
     this.authenticated = raw !== socket;
     this.address = normaliseIp(socket.remoteAddress ?? '');
     this.port = socket.remotePort ?? 0;
-    this.#state = newSession(owner.clock.monotonicMs());
-    const events = {
-      message: (message: HeartbeatMessage | undefined) => this.step({ type: 'received', message }),
-      violated: (text: string) => this.step({ type: 'violated', text }),
-      closed: (text: string) => {
-        this.step({ type: 'closed', text });
-        this.#timer?.cancel();
-        owner.closed(this);
-      },
-    };
-    this.#socket = new FramedSocket(socket, events, raw);
-    this.#arm();
+    this.#row = owner.store.add(newSession(owner.clock.monotonicMs()));
+    this.#socket = new FramedSocket(socket, this, raw);
+    this.#arm(this.#state);
+  }
+
+  /** Of the connection. */
+  message(message: HeartbeatMessage | undefined): void {
+    this.step({ type: 'received', message });
+  }
+
+  /** Of the connection. */
+  violated(text: string): void {
+    this.step({ type: 'violated', text });
+  }
+
+  /** Of the connection. */
+  closed(text: string): void {
+    const { deadlines, store } = this.#owner;
+    this.step({ type: 'closed', text });
+    deadlines.set(this, NEVER);
+    this.#owner.closed(this);
+    this.#last = this.#state;
+    store.release(this.#row);
+  }
+
+  get #state(): SessionState {
+    return this.#last ?? this.#owner.store.get(this.#row);
   }
 
   get phase(): SessionPhase {
@@ -90,15 +115,15 @@ export class Link {
     return this.#state.data;
   }
 
-  get hello(): HeartbeatMessageOf<'hello'> | undefined {
-    return this.#state.data.hello;
+  get caller(): Caller | undefined {
+    return this.data.caller;
   }
 
   /** For people: what the conmgr calls itself, or its identity. */
   get label(): string {
-    const { hello } = this;
-    const name = hello?.label ?? '';
-    return `conmgr ${name === '' ? (hello?.conmgrId.slice(0, 8) ?? 'unknown') : name}`;
+    const { caller } = this;
+    const name = caller?.label ?? '';
+    return `conmgr ${name === '' ? (caller?.conmgrId.slice(0, 8) ?? 'unknown') : name}`;
   }
 
   /** Address and port, as in log lines. */
@@ -111,15 +136,24 @@ export class Link {
   }
 
   step(event: SessionEvent): void {
-    const { beats } = this.#state.data;
-    const { state, effects } = stepSession(this.#state, event, this.#owner.clock.monotonicMs());
-    this.#state = state;
+    const { clock, store } = this.#owner;
+    const before = this.#state;
+    const { state, effects } = stepSession(before, event, clock.monotonicMs());
+    if (this.#last === undefined) store.put(this.#row, state);
+    else this.#last = state;
     // An older version than the one before will never report, and what that one did is no longer true.
     if (!this.hasReported && this.watched.told && state.data.packetsReceived > PACKETS_BEFORE_REPORT)
-      this.watched = new WatchedSessions();
-    for (const effect of effects) this.#carryOut(effect);
-    if (state.data.beats === BEATS_BEFORE_KILL && beats < BEATS_BEFORE_KILL) this.#owner.proven(this);
-    this.#arm();
+      this.watched = NOTHING_WATCHED;
+    if (effects.length === 1) this.#carryOut(effects[0]!);
+    else if (effects.length > 1) {
+      this.#socket.together(() => {
+        for (const effect of effects) this.#carryOut(effect);
+      });
+    }
+    if (state.data.beats === BEATS_BEFORE_KILL && before.data.beats < BEATS_BEFORE_KILL)
+      this.#owner.proven(this);
+    // An effect may have made the next step.
+    this.#arm(effects.length === 0 ? state : this.#state);
   }
 
   /** Closes without a word. */
@@ -147,26 +181,22 @@ export class Link {
     }
   }
 
-  /** A packet only moves deadlines away, so the timer is set anew only when it would be too late. */
-  #arm(): void {
-    const dueAt = sessionWakeAt(this.#state);
-    if (dueAt >= this.#armedFor) return;
-    const { clock } = this.#owner;
-    this.#timer?.cancel();
-    this.#armedFor = dueAt;
-    this.#timer = clock.setTimer(dueAt - clock.monotonicMs(), () => this.#wake(dueAt));
+  /** A packet only moves deadlines away, so the present one is replaced only when it would be too late. */
+  #arm(state: SessionState): void {
+    if (this.#last !== undefined) return;
+    const wakeAt = sessionWakeAt(state);
+    if (wakeAt < this.dueAt) this.#owner.deadlines.set(this, wakeAt);
   }
 
-  #wake(dueAt: MonotonicMs): void {
-    const now = this.#owner.clock.monotonicMs();
-    this.#armedFor = NEVER;
-    const lateMs = now - dueAt;
+  due(dueAt: MonotonicMs): void {
+    const { clock, telling } = this.#owner;
+    const now = clock.monotonicMs();
+    const { phase, data } = this.#state;
     const wake = (): void => {
-      this.step({ type: 'woke', lateMs, telling: this.#owner.telling() });
-      this.#arm();
+      this.step({ type: 'woke', lateMs: now - dueAt, telling: telling() });
     };
     // What has arrived meanwhile is read before anybody is declared silent.
-    if (this.phase === 'up' && now < this.data.silentAt) wake();
+    if (phase === 'up' && now < data.silentAt) wake();
     else setImmediate(wake);
   }
 }

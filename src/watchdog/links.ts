@@ -11,12 +11,15 @@ import { encodeAttributes, encodeHeartbeat } from '../core/protocol/codec.js';
 import { FRAME_LIMITS, type GoodbyeReason, type HeartbeatMessageOf } from '../core/protocol/messages.js';
 import { judgeHello, REFUSAL_RETRY_MS } from '../core/session/admission.js';
 import { type Departure, reject, type Telling } from '../core/session/session.js';
+import { SessionStore } from '../core/session/session-store.js';
 import { DEPARTURE_VERDICTS } from '../core/terminator/verdict.js';
 import { MOST_WATCHED, WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock } from '../core/time.js';
 import { FramedSocket } from '../io/tcp-frames.js';
 import { TlsGate } from '../io/tls-gate.js';
-import { Link, type LinkOwner, peerText, type ReportEffect } from './link.js';
+import { Deadlines } from './deadlines.js';
+import { Link, type LinkOwner, NOTHING_WATCHED, peerText, type ReportEffect } from './link.js';
+import { LinkIndex } from './link-index.js';
 import { type Stranger, Strangers } from './strangers.js';
 
 /** To a peer that speaks without TLS. */
@@ -24,6 +27,7 @@ const NEEDS_SECRET =
   'links need the secret of watchdog.secret_file; set heartbeat_secret_file in conmgr.conf';
 /** Links told of a change in one go; between two goes packets flow. */
 const SLICE = 200;
+const GOLDEN_RATIO = 0.618_033_988_75;
 
 export interface LinksOptions {
   readonly clock: Clock;
@@ -54,9 +58,11 @@ export class Links {
   readonly #owner: LinkOwner;
   readonly #strangers: Strangers<Link | Stranger>;
   readonly #up = new Set<Link>();
-  readonly #byConmgr = new Map<string, Set<Link>>();
-  readonly #byAddress = new Map<string, Set<Link>>();
+  readonly #byConmgr = new LinkIndex();
+  readonly #byAddress = new LinkIndex();
   readonly #leaving = new Set<Link>();
+  /** Where in an interval the link before this one beats. */
+  #spread = 0;
   #attributes: InstanceAttributes;
   #encoded: Buffer = Buffer.alloc(0);
   #telling: Telling = { serial: 0, version: 0 };
@@ -73,6 +79,8 @@ export class Links {
     );
     this.#owner = {
       clock: options.clock,
+      deadlines: new Deadlines(options.clock),
+      store: new SessionStore(),
       telling: () => this.#telling,
       attributes: () => this.#encoded,
       report: (link, effect) => this.#report(link, effect),
@@ -90,7 +98,7 @@ export class Links {
   /** Whether a conmgr is connected from an address and has sent a packet within its own time-out. */
   isAlive(address: string): boolean {
     const now = this.#options.clock.monotonicMs();
-    return [...(this.#byAddress.get(address) ?? [])].some((link) => link.isLive(now));
+    return this.#byAddress.of(address).some((link) => link.isLive(now));
   }
 
   /** Tells which sessions each conmgr that is alive at the address has reported; without one of them. */
@@ -157,7 +165,7 @@ export class Links {
   scopeChanged(): void {
     const wanted = this.#options.monitored();
     for (const link of this.#up) {
-      if (!wanted) link.watched = new WatchedSessions();
+      if (!wanted) link.watched = NOTHING_WATCHED;
       link.step({ type: 'want', wanted });
     }
   }
@@ -220,8 +228,8 @@ export class Links {
         this.#judge(link, effect.hello);
         return;
       case 'reportUp': {
-        const { intervalMs, timeoutMs, hello } = link.data;
-        const software = hello?.software === '' ? 'unknown software' : hello?.software;
+        const { intervalMs, timeoutMs, caller } = link.data;
+        const software = caller?.software === '' ? 'unknown software' : caller?.software;
         log.write(WATCHDOG_MESSAGES.linkUp, { ...names, intervalMs, timeoutMs, software });
         this.#options.onUp(link);
         this.#options.onChange();
@@ -262,7 +270,7 @@ export class Links {
 
   #judge(link: Link, hello: HeartbeatMessageOf<'hello'>): void {
     this.#strangers.spoke(link);
-    const namesakes = [...(this.#byConmgr.get(hello.conmgrId) ?? [])];
+    const namesakes = this.#byConmgr.of(hello.conmgrId);
     const admission = judgeHello(
       hello,
       link.address,
@@ -286,7 +294,7 @@ export class Links {
     );
     const before =
       admission.replaces.at(-1)?.watched ?? this.#options.priorWatched(hello.conmgrId, link.address);
-    link.watched = new WatchedSessions(before);
+    link.watched = before?.told === true ? new WatchedSessions(before) : NOTHING_WATCHED;
     for (const old of admission.replaces) old.step({ type: 'replaced', text: `it comes from ${link.peer}` });
     this.#remember(link, hello);
     link.step({
@@ -294,8 +302,15 @@ export class Links {
       welcome: this.#welcome(hello, admission.version),
       telling: this.#telling,
       priorBeats,
+      spread: this.#nextSpread(),
     });
     if (this.#options.monitored()) link.step({ type: 'want', wanted: true });
+  }
+
+  /** Multiples of the golden ratio fill an interval evenly, however many there are (Knuth, TAOCP 3, 6.4). */
+  #nextSpread(): number {
+    this.#spread = (this.#spread + GOLDEN_RATIO) % 1;
+    return this.#spread;
   }
 
   /** What was not asked for is not kept. */
@@ -304,6 +319,7 @@ export class Links {
     const { log } = this.#options;
     const names = { peer: link.address, label: link.label };
     link.hasReported = true;
+    if (link.watched === NOTHING_WATCHED) link.watched = new WatchedSessions();
     const news = link.watched.apply(message);
     if (news === 'begun') log.write(TERMINATOR_MESSAGES.sessionsReported, names);
     if (news === 'full') log.write(TERMINATOR_MESSAGES.tooManyReported, { ...names, limit: MOST_WATCHED });
@@ -326,14 +342,14 @@ export class Links {
 
   #remember(link: Link, { conmgrId }: HeartbeatMessageOf<'hello'>): void {
     this.#up.add(link);
-    addTo(this.#byConmgr, conmgrId, link);
-    addTo(this.#byAddress, link.address, link);
+    this.#byConmgr.add(conmgrId, link);
+    this.#byAddress.add(link.address, link);
   }
 
   #forget(link: Link): void {
     if (!this.#up.delete(link)) return;
-    removeFrom(this.#byConmgr, link.hello?.conmgrId ?? '', link);
-    removeFrom(this.#byAddress, link.address, link);
+    this.#byConmgr.remove(link.caller?.conmgrId ?? '', link);
+    this.#byAddress.remove(link.address, link);
   }
 
   #closed(link: Link): void {
@@ -341,16 +357,4 @@ export class Links {
     this.#forget(link);
     if (this.#leaving.delete(link) && this.#leaving.size === 0) this.#onAllLeft();
   }
-}
-
-function addTo(map: Map<string, Set<Link>>, key: string, link: Link): void {
-  const links = map.get(key);
-  if (links === undefined) map.set(key, new Set([link]));
-  else links.add(link);
-}
-
-function removeFrom(map: Map<string, Set<Link>>, key: string, link: Link): void {
-  const links = map.get(key);
-  links?.delete(link);
-  if (links?.size === 0) map.delete(key);
 }

@@ -2,6 +2,7 @@
  * What the watchdog remembers over its own restart: the links that were up and the losses that were not dealt with.
  * A conmgr that dies while the watchdog is being restarted would otherwise never be noticed.
  */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { parseIp } from '../core/config/address.js';
 import type { Log } from '../core/messages/message.js';
@@ -13,8 +14,12 @@ import { readJsonFile, replaceFile } from '../io/json-file.js';
 import { notWritable } from './not-writable.js';
 import type { LostLink } from './terminator.js';
 
-/** The file is written at most this often. */
+/** The file is written at most this often, … */
 const WRITE_INTERVAL_MS = 1000;
+/** … and not before so many times as long as it took to put its text together: a hundredth of a core at the most. */
+const REST_FACTOR = 100;
+/** Links whose text is put together in one go; between two goes packets flow. */
+const SLICE = 100;
 const FORMAT_VERSION = 1;
 /** More are not taken from a file. */
 const MOST_LINKS = 100_000;
@@ -22,6 +27,12 @@ const MOST_LINKS = 100_000;
 export interface Memory {
   readonly paused: boolean;
   readonly links: readonly LostLink[];
+}
+
+/** The same as it stands: links are looked at when they are written. */
+export interface PresentMemory {
+  readonly paused: boolean;
+  readonly links: Iterable<LostLink>;
 }
 
 export const EMPTY_MEMORY: Memory = { paused: false, links: [] };
@@ -66,9 +77,11 @@ export class MemoryFile {
   readonly #kernelBootId: string;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #present: () => Memory;
+  readonly #present: () => PresentMemory;
   #timer: TimerHandle | undefined;
+  /** Digest of the text that was written last. */
   #written = '';
+  #restMs = WRITE_INTERVAL_MS;
   #writing: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -77,7 +90,7 @@ export class MemoryFile {
     readonly kernelBootId: string;
     readonly clock: Clock;
     readonly log: Log;
-    readonly present: () => Memory;
+    readonly present: () => PresentMemory;
   }) {
     this.#path = options.path;
     this.#kernelBootId = options.kernelBootId;
@@ -88,7 +101,7 @@ export class MemoryFile {
 
   changed(): void {
     if (this.#closed) return;
-    this.#timer ??= this.#clock.setTimer(WRITE_INTERVAL_MS, () => {
+    this.#timer ??= this.#clock.setTimer(this.#restMs, () => {
       this.#timer = undefined;
       void this.#write(this.#present());
     });
@@ -101,14 +114,13 @@ export class MemoryFile {
     await this.#write(last);
   }
 
-  #write({ paused, links }: Memory): Promise<void> {
+  #write(memory: PresentMemory): Promise<void> {
     this.#writing = this.#writing.then(async () => {
-      const rows = links.map((link) => ({ ...link, watched: link.watched?.toRecord() }));
-      const text = `${JSON.stringify({ version: FORMAT_VERSION, kernelBootId: this.#kernelBootId, paused, links: rows })}\n`;
-      if (text === this.#written) return;
+      const { parts, digest } = await this.#textOf(memory);
+      if (digest === this.#written) return;
       try {
-        await replaceFile(this.#path, text);
-        this.#written = text;
+        await replaceFile(this.#path, parts);
+        this.#written = digest;
       } catch (error) {
         const consequence = 'Links are not remembered over a restart of the watchdog';
         this.#log.write(
@@ -118,5 +130,30 @@ export class MemoryFile {
       }
     });
     return this.#writing;
+  }
+
+  async #textOf({ paused, links }: PresentMemory): Promise<{ parts: readonly string[]; digest: string }> {
+    const head = JSON.stringify({ version: FORMAT_VERSION, kernelBootId: this.#kernelBootId, paused });
+    const parts = [`${head.slice(0, -1)},"links":[`];
+    let count = 0;
+    let part = '';
+    let tookMs = 0;
+    let begun = this.#clock.monotonicMs();
+    for (const link of links) {
+      const row = JSON.stringify({ ...link, watched: link.watched?.toRecord() });
+      part += count === 0 ? row : `,${row}`;
+      count += 1;
+      if (count % SLICE !== 0) continue;
+      parts.push(part);
+      part = '';
+      tookMs += this.#clock.monotonicMs() - begun;
+      if (!this.#closed) await new Promise((resolve) => setImmediate(resolve));
+      begun = this.#clock.monotonicMs();
+    }
+    parts.push(`${part}]}\n`);
+    this.#restMs = Math.max(WRITE_INTERVAL_MS, REST_FACTOR * tookMs);
+    const hash = createHash('sha256');
+    for (const text of parts) hash.update(text);
+    return { parts, digest: hash.digest('hex') };
   }
 }

@@ -88,7 +88,8 @@ export function statusReport(source: StatusSource): WatchdogStatus {
 }
 
 function linkStatus(link: Link, { now, wall, isAllowed, isProtected, config }: StatusSource): LinkStatus {
-  const { address, data, hello, disputed, watched } = link;
+  const { address, data, disputed, watched } = link;
+  const { caller } = data;
   const standing = {
     welcomed: true,
     beats: data.beats,
@@ -100,9 +101,9 @@ function linkStatus(link: Link, { now, wall, isAllowed, isProtected, config }: S
   return {
     address,
     port: link.port,
-    conmgrId: hello?.conmgrId ?? '',
-    label: hello?.label ?? '',
-    software: hello?.software ?? '',
+    conmgrId: caller?.conmgrId ?? '',
+    label: caller?.label ?? '',
+    software: caller?.software ?? '',
     intervalMs: data.intervalMs,
     timeoutMs: data.timeoutMs,
     connectedAt: Math.round(wall - (now - data.upSince)),

@@ -1,6 +1,7 @@
 /**
  * Keeps the file that the view pgx_stat_watchdog reads: at most once a second after a change, and every two seconds
- * while there are links, because the view shows nothing of a file older than five.
+ * while there are links, because the view shows nothing of a file older than five. With thousands of links, whose rows take
+ * long, it is written less often, but in time.
  */
 
 import type { Log } from '../core/messages/message.js';
@@ -13,6 +14,10 @@ import { notWritable } from './not-writable.js';
 
 const CHANGE_MS = 1000;
 const RENEW_MS = 2000;
+/** Before the file is five seconds old, with a second for writing it. */
+const LATEST_RENEW_MS = 4000;
+/** It rests so many times as long as its rows took: a hundredth of a core, unless that is too late. */
+const REST_FACTOR = 100;
 
 export interface ViewFileOptions {
   readonly path: string;
@@ -27,6 +32,7 @@ export class ViewFile {
   #timer: TimerHandle | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #closed = false;
+  #restMs = 0;
 
   constructor(options: ViewFileOptions) {
     this.#options = options;
@@ -34,7 +40,7 @@ export class ViewFile {
 
   /** A link came, went, or was retimed. */
   changed(): void {
-    this.#within(CHANGE_MS);
+    this.#within(Math.max(CHANGE_MS, this.#restMs));
   }
 
   /** Nothing is written any more; the view is empty after five seconds. */
@@ -56,9 +62,25 @@ export class ViewFile {
     const { path, bootId, clock, log, links } = this.#options;
     const now = clock.monotonicMs();
     const wall = clock.wallMs();
-    const rows = Array.from(links(), (link) => viewRow(link, wall - now));
+    let [count, tookMs] = [0, 0];
+    function* rows(): Generator<ViewRow, void, void> {
+      for (const link of links()) {
+        count += 1;
+        yield viewRow(link, wall - now);
+      }
+    }
+    function* parts(): Generator<string, void, void> {
+      const rendered = renderViewFile(rows(), bootId, wall);
+      for (;;) {
+        const begun = clock.monotonicMs();
+        const part = rendered.next();
+        tookMs += clock.monotonicMs() - begun;
+        if (part.done === true) return;
+        yield part.value;
+      }
+    }
     try {
-      await replaceFile(path, renderViewFile(rows, bootId, wall));
+      await replaceFile(path, parts());
     } catch (error) {
       const reason = (error as Error).message;
       log.write(
@@ -67,12 +89,14 @@ export class ViewFile {
       );
     }
     this.#dueAt = Number.POSITIVE_INFINITY;
-    if (rows.length > 0) this.#within(RENEW_MS);
+    this.#restMs = Math.min(LATEST_RENEW_MS, REST_FACTOR * tookMs);
+    if (count > 0) this.#within(Math.max(RENEW_MS, this.#restMs));
   }
 }
 
 /** `offset`: wall clock minus monotonic clock. */
-function viewRow({ address, port, data, hello, authenticated }: Link, offset: number): ViewRow {
+function viewRow({ address, port, data, authenticated }: Link, offset: number): ViewRow {
+  const { caller } = data;
   return {
     address,
     port,
@@ -82,9 +106,9 @@ function viewRow({ address, port, data, hello, authenticated }: Link, offset: nu
     lastPacketAt: data.lastReceivedAt + offset,
     rttMs: data.rttMs,
     packetsReceived: data.packetsReceived,
-    software: hello?.software ?? '',
+    software: caller?.software ?? '',
     tls: authenticated,
     authenticated,
-    label: hello?.label ?? '',
+    label: caller?.label ?? '',
   };
 }

@@ -20,7 +20,7 @@ import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { InstanceMonitor } from './instance-monitor.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
-import { type Memory, MemoryFile } from './memory.js';
+import { type Memory, MemoryFile, type PresentMemory } from './memory.js';
 import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
@@ -130,7 +130,7 @@ export class Watchdog {
         priorBeats: (conmgrId, address) => this.terminator.priorBeats(conmgrId, address),
         monitored: () => this.#settings.config.terminateScope === 'monitored',
         priorWatched: (conmgrId, address) => this.terminator.priorWatched(conmgrId, address),
-        onUp: (link) => this.terminator.linkUp(link.hello?.conmgrId ?? '', link.address),
+        onUp: (link) => this.terminator.linkUp(link.caller?.conmgrId ?? '', link.address),
         onGone: (link, departure, text) => this.#onGone(link, departure, text),
         onChange: () => this.#changed(),
       },
@@ -331,7 +331,8 @@ export class Watchdog {
     log.write(WATCHDOG_MESSAGES.stopping, { signal, reason });
     this.#retry?.cancel();
     this.#statusTimer?.cancel();
-    const known = this.#present();
+    const { paused, links } = this.#present();
+    const known = { paused, links: [...links] };
     this.terminator.stop();
     this.#options.statusPort.close();
     await this.#listener?.close();
@@ -377,9 +378,14 @@ export class Watchdog {
     return this.#settings.config.terminateScope === 'monitored' && watched?.told !== true;
   }
 
-  #present(): Memory {
-    const up = [...this.#links.up].filter((link) => !link.disputed).map(lostLink);
-    return { paused: this.terminator.paused, links: [...up, ...this.terminator.pending] };
+  #present(): PresentMemory {
+    const links = this.#links.up;
+    const { pending, paused } = this.terminator;
+    function* known(): Generator<LostLink, void, void> {
+      for (const link of links) if (!link.disputed) yield lostLink(link);
+      yield* pending;
+    }
+    return { paused, links: known() };
   }
 
   #wantedLinks({ config, maxConnections }: Settings): number {
@@ -422,7 +428,7 @@ export class Watchdog {
   }
 }
 
-function lostLink({ hello, address, label, data, watched, authenticated }: Link): LostLink {
-  const { timeoutMs, beats } = data;
-  return { conmgrId: hello?.conmgrId ?? '', address, label, timeoutMs, beats, watched, authenticated };
+function lostLink({ address, label, data, watched, authenticated }: Link): LostLink {
+  const { timeoutMs, beats, caller } = data;
+  return { conmgrId: caller?.conmgrId ?? '', address, label, timeoutMs, beats, watched, authenticated };
 }

@@ -6,10 +6,13 @@ import { Buffer } from 'node:buffer';
 import { type Frame, ProtocolViolation } from './codec.js';
 import { FRAME_LIMITS } from './messages.js';
 
+/** One for all readers: most hold nothing back most of the time. */
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /** Incremental reader of heartbeat frames; one per connection. */
 export class FrameReader {
   #limit: number = FRAME_LIMITS.beforeWelcome;
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Buffer = NOTHING;
 
   /** Sets the longest length field taken from now on (after WELCOME). */
   setLimit(limit: number): void {
@@ -23,27 +26,28 @@ export class FrameReader {
 
   /** Yields every complete frame; throws ProtocolViolation at the first length out of bounds. */
   *push(chunk: Buffer): Generator<Frame, void, void> {
-    let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    this.#rest = Buffer.alloc(0);
-    while (data.length >= 4) {
-      const length = data.readUInt32BE(0);
+    const data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest = NOTHING;
+    let at = 0;
+    while (data.length - at >= 4) {
+      const length = data.readUInt32BE(at);
       if (length < FRAME_LIMITS.min || length > this.#limit) {
         throw new ProtocolViolation(
           `frame length ${length} is not between ${FRAME_LIMITS.min} and ${this.#limit}`,
         );
       }
-      if (data.length < 4 + length) break;
+      if (data.length - at < 4 + length) break;
       const frame = {
-        type: data.readUInt8(4),
-        flags: data.readUInt8(5),
-        payload: data.subarray(6, 4 + length),
+        type: data.readUInt8(at + 4),
+        flags: data.readUInt8(at + 5),
+        payload: data.subarray(at + 6, at + 4 + length),
       };
-      data = data.subarray(4 + length);
-      this.#rest = data;
+      at += 4 + length;
+      // Whoever stops reading here finds the rest at the next push.
+      this.#rest = at === data.length ? NOTHING : data.subarray(at);
       yield frame;
-      data = this.#rest;
     }
     // A copy, so that a tiny rest does not keep a large chunk of the socket alive.
-    this.#rest = data.length === 0 ? Buffer.alloc(0) : Buffer.from(data);
+    this.#rest = at === data.length ? NOTHING : Buffer.from(data.subarray(at));
   }
 }

@@ -5,6 +5,7 @@ import { type MonotonicMs, NEVER } from '../time.js';
 import {
   alive,
   beat,
+  callerOf,
   depart,
   departureOf,
   goodbye,
@@ -179,7 +180,7 @@ const ROWS: readonly Row<SessionPhase, SessionData, SessionEvent, SessionEffect>
     when: (_data, { message }) => message?.name === 'hello' && message.magic === HEARTBEAT_MAGIC,
     act: (data, { message }) =>
       message?.name === 'hello'
-        ? { data: { ...data, hello: message }, effects: [{ do: 'judge', hello: message }] }
+        ? { data: { ...data, caller: callerOf(message) }, effects: [{ do: 'judge', hello: message }] }
         : {},
   }),
   row({
@@ -233,7 +234,8 @@ const ROWS: readonly Row<SessionPhase, SessionData, SessionEvent, SessionEffect>
     on: 'admitted',
     to: 'up',
     why: 'The link is accepted; attributes and the first BEAT follow right away.',
-    act: (data, { welcome, telling, priorBeats }, now) => rise(data, welcome, telling, priorBeats, now),
+    act: (data, { welcome, telling, priorBeats, spread = 1 }, now) =>
+      rise(data, welcome, telling, priorBeats, spread, now),
   }),
   row({
     from: ['judged'],

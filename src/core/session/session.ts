@@ -53,10 +53,14 @@ export interface Telling {
   readonly version: number;
 }
 
+/** What is kept of a HELLO. */
+export type Caller = Pick<HeartbeatMessageOf<'hello'>, 'conmgrId' | 'software' | 'label'>;
+
 export interface SessionData {
   /** When the present phase has lasted too long (greeting, leaving). */
   readonly phaseEndsAt: MonotonicMs;
-  readonly hello: HeartbeatMessageOf<'hello'> | undefined;
+  /** Undefined before HELLO. */
+  readonly caller: Caller | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly upSince: MonotonicMs;
@@ -84,12 +88,17 @@ export type SessionEvent =
   | { readonly type: 'violated'; readonly text: string }
   /** The moment given by sessionWakeAt() has come; `lateMs`: how late the process itself was. */
   | { readonly type: 'woke'; readonly lateMs: number; readonly telling: Telling }
-  /** Admission accepted the HELLO. `priorBeats`: received on the link of the same conmgr before. */
+  /**
+   * Admission accepted the HELLO. `priorBeats`: received on the link of the same conmgr before. `spread`: the part of
+   * an interval (0 to 1) after which the second BEAT follows the first, default 1; whoever gives each link another one
+   * keeps the beats of links that came together from going out together for ever.
+   */
   | {
       readonly type: 'admitted';
       readonly welcome: HeartbeatMessageOf<'welcome'>;
       readonly telling: Telling;
       readonly priorBeats: number;
+      readonly spread?: number;
     }
   | {
       readonly type: 'refused';
@@ -149,7 +158,7 @@ export function newSession(now: MonotonicMs): SessionState {
     phase: 'greeting',
     data: {
       phaseEndsAt: now + HELLO_TIMEOUT_MS,
-      hello: undefined,
+      caller: undefined,
       intervalMs: 0,
       timeoutMs: 0,
       upSince: 0,
@@ -184,12 +193,18 @@ export function timingInBounds(intervalMs: number, timeoutMs: number): boolean {
   return [intervalMs, timeoutMs].every((ms) => ms >= TIMING_BOUNDS.minMs && ms <= TIMING_BOUNDS.maxMs);
 }
 
+/** The rest of it has been judged and is not needed any more. */
+export function callerOf({ conmgrId, software, label }: HeartbeatMessageOf<'hello'>): Caller {
+  return { conmgrId, software, label };
+}
+
 /** WELCOME, then the attributes and the first BEAT right away. */
 export function rise(
   data: SessionData,
   welcome: HeartbeatMessageOf<'welcome'>,
   telling: Telling,
   priorBeats: number,
+  spread: number,
   now: MonotonicMs,
 ): SessionOutcome {
   const up: SessionData = {
@@ -200,7 +215,8 @@ export function rise(
     upSince: now,
     lastReceivedAt: now,
     silentAt: now + welcome.timeoutMs,
-    nextBeatAt: now,
+    // One interval before the second.
+    nextBeatAt: now - welcome.intervalMs * (1 - spread),
     packetsReceived: 1,
     beats: priorBeats,
     told: telling,

@@ -1,6 +1,5 @@
 /** The terminator of a simulated watchdog: the machine of core/terminator, and what is remembered over a restart. */
-import type { HeartbeatMessageOf } from '../../../src/core/protocol/messages.js';
-import type { Departure } from '../../../src/core/session/session.js';
+import type { Caller, Departure } from '../../../src/core/session/session.js';
 import {
   type LossEffect,
   type LossEvent,
@@ -83,8 +82,8 @@ export class Losses {
   }
 
   /** A link that is up, as it stands now. */
-  remember(link: SimLink, hello: HeartbeatMessageOf<'hello'>, beats: number): void {
-    const { conmgrId, label } = hello;
+  remember(link: SimLink, caller: Caller, beats: number): void {
+    const { conmgrId, label } = caller;
     const { timeoutMs } = link.state.data;
     const { address, watched } = link;
     this.#file.set(conmgrId, { conmgrId, address, label, timeoutMs, beats, watched });
@@ -95,8 +94,8 @@ export class Losses {
     for (const { known } of this.#losses) this.#file.set(known.conmgrId, known);
     this.#losses.clear();
     for (const { state } of links) {
-      const { hello, beats } = state.data;
-      const known = hello === undefined ? undefined : this.#file.get(hello.conmgrId);
+      const { caller, beats } = state.data;
+      const known = caller === undefined ? undefined : this.#file.get(caller.conmgrId);
       if (known !== undefined) this.#file.set(known.conmgrId, { ...known, beats });
     }
   }
@@ -132,26 +131,26 @@ export class Losses {
 
   linkUp(link: SimLink): void {
     for (const loss of [...this.#losses]) {
-      if (loss.known.conmgrId === link.state.data.hello?.conmgrId) this.#step(loss, { type: 'back' });
+      if (loss.known.conmgrId === link.state.data.caller?.conmgrId) this.#step(loss, { type: 'back' });
       if (loss.known.address === link.address && loss.own === undefined)
         this.#step(loss, { type: 'addressBack' });
     }
   }
 
   lost(link: SimLink, departure: Departure): void {
-    const { hello, beats, timeoutMs } = link.state.data;
-    if (hello === undefined) return;
-    this.#file.delete(hello.conmgrId);
+    const { caller, beats, timeoutMs } = link.state.data;
+    if (caller === undefined) return;
+    this.#file.delete(caller.conmgrId);
     const { verdict, logOnly } = verdictOf(departure, this.#settings.terminateOn);
     if (verdict === 'spare') {
-      this.#note(`nothing is ended for ${hello.label} (${departure})`);
+      this.#note(`nothing is ended for ${caller.label} (${departure})`);
       return;
     }
     const { address, watched } = link;
-    const known = { conmgrId: hello.conmgrId, address, label: hello.label, timeoutMs, beats, watched };
+    const known = { conmgrId: caller.conmgrId, address, label: caller.label, timeoutMs, beats, watched };
     const against = this.#against(known, link.disputed);
     if (against !== undefined) {
-      this.#note(`nothing is ended for ${hello.label}: ${against}`);
+      this.#note(`nothing is ended for ${caller.label}: ${against}`);
       return;
     }
     this.#add(known, departure, verdict === 'afterGrace' ? this.#settings.graceMs : 0, logOnly);

@@ -224,8 +224,8 @@ export class WatchdogProcess {
     link.state = state;
     for (const effect of effects) this.#carryOut(link, effect);
     if (link.state.phase === 'ended') this.#links.delete(link);
-    const { hello, beats } = link.state.data;
-    if (hello !== undefined && link.state.phase === 'up') this.#losses.remember(link, hello, beats);
+    const { caller, beats } = link.state.data;
+    if (caller !== undefined && link.state.phase === 'up') this.#losses.remember(link, caller, beats);
   }
 
   #carryOut(link: SimLink, effect: SessionEffect): void {
@@ -270,7 +270,7 @@ export class WatchdogProcess {
 
   #judge(link: SimLink, hello: HeartbeatMessageOf<'hello'>): void {
     const namesakes = [...this.#links].filter(
-      (one) => one !== link && one.state.phase === 'up' && one.state.data.hello?.conmgrId === hello.conmgrId,
+      (one) => one !== link && one.state.phase === 'up' && one.state.data.caller?.conmgrId === hello.conmgrId,
     );
     const admission = judgeHello(
       hello,
@@ -322,7 +322,7 @@ export class WatchdogProcess {
   }
 
   #labelOf(link: SimLink): string {
-    return link.state.data.hello?.label ?? link.address;
+    return link.state.data.caller?.label ?? link.address;
   }
 
   #note(text: string): void {
