@@ -104,8 +104,9 @@ export class Links {
   /** Tells which sessions each conmgr that is alive at the address has reported; without one of them. */
   watchedAt(address: string, otherThan: string): ReturnType<WatchedSessions['recogniser']>[] {
     const now = this.#options.clock.monotonicMs();
-    return [...(this.#byAddress.get(address) ?? [])]
-      .filter((link) => link.isLive(now) && link.hello?.conmgrId !== otherThan)
+    return this.#byAddress
+      .of(address)
+      .filter((link) => link.isLive(now) && link.caller?.conmgrId !== otherThan)
       .map((link) => link.watched.recogniser(address));
   }
 
