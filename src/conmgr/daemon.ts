@@ -57,6 +57,8 @@ export interface DaemonOptions {
   readonly helperSocket: string;
   /** Passes descriptors to a successor; undefined where that cannot be. */
   readonly rights: UnixRights | undefined;
+  /** Called once, when an end begins that is none of a restart. */
+  readonly stopping: () => void;
   /** Called once, when everything is over. */
   readonly exit: (status: number) => void;
   /** Called instead when a successor has everything: ends the process at once, and takes nothing back. */
@@ -86,6 +88,8 @@ export class Daemon {
   #timerAt = NEVER;
   #reportDue = false;
   #saidStopping = false;
+  /** The service manager starts the next process at once. */
+  #restarts = false;
   #ended = false;
 
   constructor(options: DaemonOptions) {
@@ -262,6 +266,7 @@ export class Daemon {
     if (this.#ended || (this.#core.ending && !isHandingOver && mode !== 'immediate')) return;
     this.#handing.giveUp();
     this.#options.log.write(CONMGR_MESSAGES.stopping, { request });
+    this.#restarts = mode === 'restart';
     if (mode === 'immediate') {
       this.#sayStopping();
       this.#end(0);
@@ -318,6 +323,11 @@ export class Daemon {
    */
   reload(forgetCluster: boolean): Promise<ReloadReport> {
     return this.#reloads.ask(forgetCluster);
+  }
+
+  /** What keeps a process from starting with the configuration as it is in the file now. */
+  configurationProblems(): Promise<readonly string[]> {
+    return this.#reloads.problems();
   }
 
   resolveConflict(instance: number): boolean {
@@ -430,6 +440,7 @@ export class Daemon {
     if (this.#saidStopping) return;
     this.#saidStopping = true;
     this.#managerStatus.stop();
+    if (!this.#restarts) this.#options.stopping();
     this.#options.notifier.stopping('shutting down');
   }
 

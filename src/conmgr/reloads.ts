@@ -64,6 +64,12 @@ export class Reloads {
     return report;
   }
 
+  /** What keeps a process from starting with the configuration as it is in the file now. */
+  async problems(): Promise<readonly string[]> {
+    const report = await readAgain(this.#options.directory, this.#options.log);
+    return Array.isArray(report) ? report : [];
+  }
+
   async #reload(forgetCluster: boolean): Promise<ReloadReport> {
     const { directory, log, notifier, clock, descriptorLimit, core, run, changed, statusText } =
       this.#options;

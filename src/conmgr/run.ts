@@ -31,8 +31,9 @@ import { openControl } from './control.js';
 import { handOverByControl } from './control-heir.js';
 import { Daemon, type DaemonStop } from './daemon.js';
 import { tryGuard } from './guard-trial.js';
+import { ManagerStore } from './manager-store.js';
 import { openOwnDirectory } from './own-directory.js';
-import { type Heritage, linesOfLock, type SuccessionOptions, succeed } from './predecessor.js';
+import { linesOfLock, succeed } from './predecessor.js';
 import { knownOr, preflight } from './preflight.js';
 
 /** Name of the program and its version, as told to watchdogs and applications. */
@@ -50,9 +51,10 @@ const STOP_SIGNALS = {
 } as const satisfies Partial<Record<NodeJS.Signals, StopMode>>;
 
 /** What SIGTERM means for each reason it may have, and the words for it in the log. */
-const STOP_REASONS: Readonly<Record<StopReason, readonly [mode: DaemonStop, request: string]>> = {
+const STOP_REASONS: Readonly<
+  Record<Exclude<StopReason, 'restart'>, readonly [mode: DaemonStop, request: string]>
+> = {
   stop: ['fast', 'fast shutdown'],
-  restart: ['restart', 'restart'],
   hostShutdown: ['hostShutdown', 'host shutdown'],
 };
 
@@ -85,8 +87,10 @@ async function start(
     log.write(PROCESS_MESSAGES.machineIdMissing, { machineIdFile: '/etc/machine-id', ...kept });
   }
   const helperSocket = process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET;
+  // What could keep this process from starting is looked at before anything of a predecessor is touched.
+  await tryGuard(helperSocket, config);
   const { lock, inheritance } = takesOver
-    ? await takeOver(helperSocket, { directory: real, conmgrId: id, config, log })
+    ? await succeed({ directory: real, conmgrId: id, config, log })
     : {
         lock: await lockDirectory(real, { clock: systemClock, lines: linesOfLock(config) }),
         inheritance: undefined,
@@ -96,6 +100,7 @@ async function start(
   const statusPort = new StatusPort({ port, clock: systemClock, log, tables: [CONMGR_MESSAGES] });
   const native = loadNative();
   const rights = native === undefined ? undefined : new UnixRights(native);
+  const store = new ManagerStore(process.env, { notifier, rights, log });
   let daemon: Daemon | undefined;
   const control = await openControl(real, () => daemon, handOverByControl(rights, lock)).catch(
     (error: Error) => {
@@ -134,30 +139,42 @@ async function start(
     helperSocket,
     rights,
     openDescriptors: () => knownOr(openDescriptors, log, 0),
+    stopping: () => store.clear(),
     exit: (status) => void service.end(status),
     leave: () => service.leave(),
   });
-  await starting.start(inheritance);
+  const handed = inheritance ?? (await store.inheritance(id, config));
+  const early: ((running: RunningService) => void)[] = [];
+  // Sessions that were taken over are not lost to whoever restarts twice.
+  if (handed.document !== undefined) {
+    service.running({
+      stop: (signal) => early.push((running) => running.stop(signal)),
+      reload: () => early.push((running) => running.reload()),
+    });
+  }
+  await starting.start(handed);
   daemon = starting;
-  service.running(signalled(daemon, service));
+  store.keep(daemon);
+  const running = signalled(daemon, store, service);
+  service.running(running);
   daemon.ready();
-}
-
-/** What could keep this process from starting is looked at while its predecessor still serves. */
-async function takeOver(helper: string, options: SuccessionOptions): Promise<Heritage> {
-  await tryGuard(helper, options.config);
-  return succeed(options);
+  for (const act of early) act(running);
 }
 
 /** What signals do. */
-function signalled(daemon: Daemon, { notifier }: ServiceProcess): RunningService {
+function signalled(daemon: Daemon, store: ManagerStore, { notifier }: ServiceProcess): RunningService {
   const stops = stopsAsMeant(intentOfManager(notifier.enabled));
   return {
     reload: () => void daemon.reload(false),
     stop: (signal) => {
       const mode = STOP_SIGNALS[signal as keyof typeof STOP_SIGNALS];
       if (signal !== 'SIGTERM') daemon.stop(mode, `${mode} shutdown`);
-      else stops(signal, (reason) => daemon.stop(...STOP_REASONS[reason]));
+      else {
+        stops(signal, (reason) => {
+          if (reason === 'restart') void store.restart(daemon);
+          else daemon.stop(...STOP_REASONS[reason]);
+        });
+      }
     },
   };
 }

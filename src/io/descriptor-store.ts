@@ -17,13 +17,6 @@ export const PARCEL_NAME = 'hand-over';
 const SEND_LIMIT_MS = 1000;
 const BARRIER_LIMIT_MS = 2000;
 
-/** What a process found there, this process's from now on. */
-export interface FoundDescriptors {
-  readonly handed: HandedDescriptors;
-  /** All names in the store. */
-  readonly names: ReadonlySet<string>;
-}
-
 export class DescriptorStore {
   readonly #notifier: Pick<Notifier, 'sendNow' | 'barrier'>;
   readonly #names: Set<string>;
@@ -127,11 +120,11 @@ function unpack(rights: UnixRights, parcel: number): HandedState | undefined {
   return undefined;
 }
 
-/** Sorts what systemd has passed. What has no known name, or a name for the second time, is closed. */
-export function sortStored(
+/** Opens what systemd has passed. What has no known name, or is a second parcel, is closed. */
+export function openStored(
   rights: UnixRights | undefined,
   stored: readonly NamedDescriptor[],
-): FoundDescriptors {
+): HandedDescriptors {
   const listeners: NamedDescriptor[] = [];
   let state: HandedState | undefined;
   for (const one of stored) {
@@ -140,5 +133,5 @@ export function sortStored(
       state = unpack(rights, one.fd);
     else closeSync(one.fd);
   }
-  return { handed: { state, listeners }, names: new Set(stored.map(({ name }) => name)) };
+  return { state, listeners };
 }

@@ -94,4 +94,14 @@ export const HAND_OVER_MESSAGES = {
     exit: 1,
     everyMs: 0,
   },
+  restartWithoutHandOver: {
+    code: 'CM1269',
+    level: 'WARNING',
+    text: 'restarting without handing over sessions: {reason}',
+    detail: 'Aware drivers attach again by themselves, forwarded connections end.',
+    cause:
+      'conmgr.conf has errors, so the next process cannot start; or the service manager keeps too few descriptors for the unit (FileDescriptorStoreMax=); or koffi.node could not be loaded.',
+    cure: 'Correct conmgr.conf. Otherwise see "systemctl show -p FileDescriptorStoreMax" of the unit: it must be greater than the number of ports times addresses that conmgr listens on.',
+    everyMs: 0,
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;
