@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: demo bpf build check chaos chaos-ci test test-unit test-integration test-system test-kernel test-drivers test-page bench soak man install deb rpm next-packages check-packages clean help toolchain
+.PHONY: demo bpf build check chaos chaos-ci test test-unit test-integration test-system test-kernel test-drivers test-page bench man install deb rpm next-packages check-packages clean help toolchain
+.PHONY: simulate fuzz soak
 
 # ONLY=words: paths must contain one of them. NODE=18|20|22|24: that release runs the tests. KEEP=1: leave the demo up.
 # UPDATE=1: record what the scenarios of test/scenarios give now, or what stock drivers are told (test-drivers); the
@@ -12,7 +13,7 @@ RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packa
 # SUITE=bookworm|trixie: the system tests run on that release of Debian only. PACKAGES=DIRECTORY: they take the packages
 # there instead of making them.
 export ONLY KEEP SUITE PACKAGES UPDATE PICTURES ROW DEFAULTS
-export MINUTES SEED
+export MINUTES SEED SCHEDULES FLAW
 
 # What the environment has under these names is seldom meant for this.
 PREFIX = /usr
@@ -65,6 +66,9 @@ demo: $(INSTALLED) ## a failover, live, beside an application without conmgr; KE
 
 bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/performance.md); ONLY=words, NODE=18|20|22|24, BENCH_ROUNDS=3
 	@$(RUN) bench
+
+simulate: $(INSTALLED) ## random faults of a simulated cluster; a failing one becomes a scenario; SCHEDULES=10000, SEED=
+	@$(RUN) simulate
 
 soak: $(INSTALLED) ## a set workload under random faults; nothing acknowledged is lost, nothing grows; MINUTES=60, SEED=
 	@$(RUN) soak

@@ -10,6 +10,7 @@
  *     main.ts page
  *     main.ts demo
  *     main.ts bench
+ *     main.ts simulate
  *     main.ts soak
  *
  * Environment: ONLY (paths must contain one of these words), KEEP (passed on to the demo), TEST_NODE (18, 20, 22 or
@@ -82,11 +83,13 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runInTree(['demo/main.ts'], (bundled) => [[bundled('demo/main.ts')]]);
     case 'bench':
       return runBench();
+    case 'simulate':
+      return runInTree(['test/simulate/main.ts'], (bundled) => [[bundled('test/simulate/main.ts')]]);
     case 'soak':
       return runInTree(['test/soak/main.ts'], (bundled) => [[bundled('test/soak/main.ts')]]);
     default:
       throw new Refusal(
-        `main.ts runs tests, system, kernel, drivers, chaos, page, demo, bench or soak, not "${kind}"`,
+        `main.ts runs tests, system, kernel, drivers, chaos, page, demo, bench, simulate or soak, not "${kind}"`,
       );
   }
 }

@@ -28,6 +28,13 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
+/** Memory at some twenty moments, evenly spread. */
+function course(samples: readonly Sample[]): string {
+  const every = Math.max(1, Math.floor(samples.length / 20));
+  const some = samples.filter((_, at) => at % every === 0);
+  return some.map(({ residentKb }) => (residentKb / 1024).toFixed(0)).join(' ');
+}
+
 /** Prints it; returns whether all is well. */
 export function printPage(result: SoakResult): boolean {
   const { verdict, applications, episodes } = result;
@@ -82,6 +89,8 @@ export function printPage(result: SoakResult): boolean {
     ];
     console.log(`| ${cells.join(' | ')} |`);
   }
+  for (const { name, samples } of result.processes)
+    console.log(`\n${name}, MiB over time: ${course(samples)}`);
   for (const problem of problems) console.log(`\nFAILED: ${problem}`);
   if (problems.length === 0) console.log('\nAll is well.');
   return problems.length === 0;

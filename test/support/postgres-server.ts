@@ -250,7 +250,8 @@ export class Server {
       ['postgresql.conf', 'pg_hba.conf'].map((name) => readFile(join(this.dataDir, name))),
     );
     removeSharedMemory(this.dataDir);
-    await rm(this.dataDir, { recursive: true });
+    // A watchdog may still write below it.
+    await rm(this.dataDir, { recursive: true, maxRetries: 10 });
     await copyTemplate(this.version, this.dataDir);
     await writeFile(join(this.dataDir, 'postgresql.conf'), settings ?? '');
     await writeFile(join(this.dataDir, 'pg_hba.conf'), hba ?? '');

@@ -1,9 +1,10 @@
 /** A simulated application: an aware driver with one SQL session. */
 import type { TargetSessionAttrs } from '../../../src/core/cluster/target-session.js';
 import { attributeNames } from '../../../src/core/protocol/attributes.js';
-import type { Candidate, ConmgrMessage } from '../../../src/core/protocol/first-phase.js';
+import type { Candidate, ConmgrMessage, DownReason } from '../../../src/core/protocol/first-phase.js';
 import type { ErrorFields } from '../../../src/core/protocol/startup.js';
 import type { ConmgrProcess } from './conmgr-process.js';
+import type { EndedBy } from './postgres.js';
 import type { World } from './world.js';
 
 /** Pause of a driver between attempts to attach again after a restart of conmgr. */
@@ -27,7 +28,14 @@ export class Application {
   /** When the server ended it. */
   endedAt: number | undefined;
   refusal: ErrorFields | undefined;
+  /** When its session began, or was told to conmgr anew. */
+  boundAt = 0;
   #closed = false;
+
+  /** Its conmgr has been told of its session. */
+  get isAttached(): boolean {
+    return this.#attachment !== undefined;
+  }
 
   /** Name of its conmgr. */
   get conmgr(): string {
@@ -61,6 +69,11 @@ export class Application {
         refused: (error) => {
           this.refusal = error;
           this.#note(`refused: ${error.message} (${error.detail ?? ''})`);
+          // The answer may come before ask() has returned.
+          this.#world.timeline.after(0, () => {
+            this.#attachment = undefined;
+            if (this.instance !== undefined) this.#reattach();
+          });
         },
         broken: () => {
           if (this.#closed) return;
@@ -80,8 +93,10 @@ export class Application {
           this.#world.timeline.after(0, () => void this.#connect(message.candidates));
           break;
         case 'down':
-          if (message.action === 'drop') this.#end(`told: drop (${message.reason}: ${message.text})`);
-          else this.#note(`advised: ${message.text}`);
+          if (message.action === 'drop') {
+            this.#told(message.reason, message.instance);
+            this.#end(`told: drop (${message.reason}: ${message.text})`);
+          } else this.#note(`advised: ${message.text}`);
           break;
         case 'changed':
           this.#note(`hears: db${message.instance} is ${attributeNames(message.bits).join(', ')}`);
@@ -90,7 +105,10 @@ export class Application {
           if (message.bye === 'restart') {
             this.#note('keeps its session while conmgr restarts');
             this.#reattach();
-          } else this.#end(`told: ${message.text}`);
+          } else {
+            this.#world.observer?.({ kind: 'dismissed', application: this.name, conmgr: this.conmgr });
+            this.#end(`told: ${message.text}`);
+          }
           break;
         case 'hello':
         case 'ping':
@@ -119,8 +137,9 @@ export class Application {
     const reached = way.every((state) => state === 'open') && !server.stopped;
     if (reached && server.serves) {
       this.instance = name;
-      const ended = () => {
+      const ended = (why: EndedBy) => {
         this.endedAt = this.#world.now;
+        this.#world.observer?.({ kind: 'lost', application: this.name, instance: name, why });
         if (this.instance === name) this.#note(`loses its session on ${name}: ended by the server`);
         this.instance = undefined;
       };
@@ -128,6 +147,7 @@ export class Application {
       // Behind address translation the server sees another port, too.
       const port = this.#conmgr.inside === undefined ? this.#port : undefined;
       this.#pid = server.connect(this.name, this.#conmgr.address, ended, { port }).pid;
+      this.boundAt = this.#world.now;
       this.#attachment.bound(first.instance, this.#port, this.#pid);
     } else {
       const after = reached ? 1 : CONNECT_TIMEOUT_MS;
@@ -136,6 +156,7 @@ export class Application {
     }
   }
 
+  /** As the client library does, for as long as the session lives. */
   #reattach(): void {
     this.#attachment = undefined;
     this.#world.timeline.after(REATTACH_MS, () => {
@@ -143,8 +164,16 @@ export class Application {
       const number = Number(this.instance.slice(2));
       this.#ask(number, []);
       if (this.#attachment === undefined) this.#reattach();
-      else this.#attachment.bound(number, this.#port, this.#pid);
+      else {
+        this.boundAt = this.#world.now;
+        this.#attachment.bound(number, this.#port, this.#pid);
+      }
     });
+  }
+
+  #told(reason: DownReason, number: number): void {
+    const [instance, conmgr] = [`db${number}`, this.conmgr];
+    this.#world.observer?.({ kind: 'told', application: this.name, conmgr, instance, reason });
   }
 
   /** conmgr says that the session is over: the driver destroys its SQL connection. */

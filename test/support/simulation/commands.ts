@@ -2,6 +2,7 @@
  * The words of a scenario and what they do to a simulated world. `name=value` words are options; a duration is written
  * `300ms` or `3s`.
  */
+import { Buffer } from 'node:buffer';
 import type {
   ConmgrConfig,
   EvictOnRoleChange,
@@ -13,8 +14,10 @@ import type {
 import type { CoreStopMode } from '../../../src/core/conmgr/core.js';
 import type { GoodbyeReason } from '../../../src/core/protocol/messages.js';
 import { expectation } from './expectations.js';
+import { mend } from './mend.js';
+import { Promises } from './promises.js';
 import { durationMs, ScenarioError, type Stage, targetOf, type Words } from './stage.js';
-import { conmgrConfig } from './world.js';
+import { conmgrConfig, FLAWS } from './world.js';
 
 /** Options of a conmgr as a change of its configuration. */
 function configChange(options: ReadonlyMap<string, string>): Partial<ConmgrConfig> {
@@ -90,7 +93,8 @@ function signal(stage: Stage, [kind, name = '']: readonly string[], stop: boolea
   if (kind === 'postmaster' || kind === 'host') world.server(name).stopped = stop;
   if (kind === 'postmaster') return;
   const { process } = kind === 'host' ? world.watchdog(name) : processOf(stage, kind, name);
-  if (stop) process.stop();
+  if (stop && kind === 'conmgr') world.conmgr(name).freeze();
+  else if (stop) process.stop();
   else process.goOn();
 }
 
@@ -115,6 +119,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     world.timeline.advance(0);
   },
   detach: ({ world }, { args: [name = ''] }) => world.application(name).detach(),
+  // Octets that are no heartbeats, from the host of a conmgr to a watchdog.
+  garbage: ({ world }, { args: [name = '', server = ''] }) => {
+    const end = world.network.connect(name, world.addressOf(server), 'watchdog', {
+      connected: () => end.send(Buffer.from('GET / HTTP/1.1\r\n\r\n')),
+      data: () => {},
+      closed: () => {},
+    });
+  },
   walsender: ({ world }, { args: [name = '', server = '', conmgr = ''] }) => {
     const ended = () => world.note(name, 'is ended');
     world.server(server).connect(name, world.addressOf(conmgr), ended, { walsender: true });
@@ -125,7 +137,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     const ended = () => world.note(name, 'is ended');
     world.server(server).connect(name, world.addressOf(conmgr), ended, { port });
   },
-  advance: ({ world }, { args: [ms] }) => world.timeline.advance(durationMs(ms)),
+  advance: ({ world, promises }, { args: [ms] }) => {
+    if (promises === undefined) world.timeline.advance(durationMs(ms));
+    else promises.advance(durationMs(ms));
+  },
   fault,
 
   // The network
@@ -177,12 +192,15 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     else processOf(stage, kind, name).kill();
   },
   start: (stage, { args: [kind, name = ''] }) => {
+    if (kind === 'postmaster' && stage.world.server(name).state === 'up') return;
     if (kind === 'postmaster')
       stage.world.server(name).change('at once', (one) => Object.assign(one, { state: 'up' }));
-    else processOf(stage, kind, name).start();
+    else if (!processOf(stage, kind, name).alive && !stage.world.network.isDark(name))
+      processOf(stage, kind, name).start();
   },
   stop: (stage, { args: [kind, name = '', how] }) => {
     fault(stage);
+    if (!processOf(stage, kind, name).alive) return;
     if (kind === 'conmgr') stage.world.conmgr(name).stop((how ?? 'fast') as CoreStopMode);
     else stage.world.watchdog(name).stop((how ?? 'stop') as GoodbyeReason);
   },
@@ -204,12 +222,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   // PostgreSQL
   promote: (stage, { args: [name = ''] }) => {
     fault(stage);
-    stage.world.server(name).promote();
+    if (!stage.world.server(name).primary) stage.world.server(name).promote();
   },
   demote: ({ world }, { args: [name = ''], options }) => {
     world.server(name).change('at once', (one) => {
       one.primary = false;
-      one.timeline = Number(options.get('timeline') ?? one.timeline);
+      const wanted = options.get('timeline') ?? one.timeline;
+      const newest = Math.max(...[...world.servers.values()].map(({ timeline }) => timeline));
+      one.timeline = wanted === 'newest' ? newest : Number(wanted);
     });
   },
   set: (stage, { args: [name = ''], options }) => {
@@ -252,6 +272,18 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     }
   },
   expect: (stage, words) => expectation(stage, words),
+
+  // Random histories
+  seed: ({ world }, { args: [seed] }) => world.reseed(Number(seed)),
+  flaw: ({ world }, { args: [name = ''] }) => {
+    const flaw = FLAWS.find((one) => one === name);
+    if (flaw === undefined) throw new ScenarioError(`"${name}" is no flaw`);
+    world.flaw = flaw;
+  },
+  promises: (stage) => {
+    stage.promises = new Promises(stage.world);
+  },
+  mend: (stage) => mend(stage),
 };
 
 /** Carries out one line. */
@@ -267,4 +299,5 @@ export function carryOut(stage: Stage, line: string): void {
     else args.push(word);
   }
   command(stage, { args, options });
+  stage.promises?.after(verb, { args, options });
 }

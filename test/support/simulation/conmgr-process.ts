@@ -1,5 +1,6 @@
 /** A simulated conmgr: ConmgrCore with simulated IO. */
 import { Buffer } from 'node:buffer';
+import type { TargetSessionAttrs } from '../../../src/core/cluster/target-session.js';
 import type { ConmgrConfig, InstanceConfig } from '../../../src/core/config/types.js';
 import { ConmgrCore, type CoreStopMode } from '../../../src/core/conmgr/core.js';
 import type { ConmgrEffect } from '../../../src/core/conmgr/effects.js';
@@ -16,7 +17,7 @@ import {
 import type { ConmgrMessage } from '../../../src/core/protocol/first-phase.js';
 import { FrameReader } from '../../../src/core/protocol/framer.js';
 import type { ErrorFields } from '../../../src/core/protocol/startup.js';
-import type { TcpEnd } from './network.js';
+import { ORDERLY_END, type TcpEnd } from './network.js';
 import { SimProcess } from './process.js';
 import type { World } from './world.js';
 
@@ -44,6 +45,7 @@ export class ConmgrProcess {
   readonly #config: ConmgrConfig;
   readonly #links = new Map<number, TcpEnd>();
   readonly #probes = new Map<number, TcpEnd>();
+  readonly #heard = new Map<number, number>();
   readonly #attached = new Map<number, Attached>();
   #process: SimProcess;
   #core: ConmgrCore;
@@ -87,7 +89,34 @@ export class ConmgrProcess {
   }
 
   stop(mode: CoreStopMode): void {
-    this.#act(() => this.#core.stop(mode, this.#world.now));
+    const meant = mode === 'restart' && this.#world.flaw === 'restart-as-stop' ? 'fast' : mode;
+    this.#act(() => this.#core.stop(meant, this.#world.now));
+  }
+
+  /** SIGSTOP. */
+  freeze(): void {
+    this.#process.stop();
+    if (this.#world.flaw !== 'data-path') return;
+    for (const { name, conmgr, instance } of this.#world.applications.values())
+      if (conmgr === this.name && instance !== undefined)
+        this.#world.server(instance).end(name, 'somebody between');
+  }
+
+  /** Numbers of the instances that an application would be sent to now. */
+  offers(target: TargetSessionAttrs): readonly number[] {
+    const offered = this.#core.resolve(target).map(({ instance }) => instance);
+    const { flaw } = this.#world;
+    if (target !== 'read-write' || (flaw !== 'every-primary' && flaw !== 'older-primary')) return offered;
+    const primaries = [...this.#world.servers.values()]
+      .filter((server) => server.primary)
+      .sort((a, b) => a.timeline - b.timeline)
+      .map((server) => Number(server.name.slice(2)));
+    return flaw === 'every-primary' ? primaries : primaries.slice(0, 1);
+  }
+
+  /** When something of an instance last reached it: octets of its watchdog, the end of a link, an answer to a probe. */
+  heardOf(number: number): number {
+    return this.#heard.get(number) ?? 0;
   }
 
   reconfigure(change: Partial<ConmgrConfig>): void {
@@ -176,6 +205,8 @@ export class ConmgrProcess {
         this.#probe(effect.instance, effect.timeoutMs);
         return;
       case 'tell':
+        if (this.#world.flaw === 'silent-conmgr' && effect.messages.some(({ kind }) => kind === 'down'))
+          return;
         for (const id of effect.sessions) {
           const attached = this.#attached.get(id);
           if (effect.close) this.#attached.delete(id);
@@ -189,6 +220,7 @@ export class ConmgrProcess {
         return;
       }
       case 'log': {
+        if (this.#world.quiet) return;
         const { level, text } = renderMessage(CONMGR_MESSAGES[effect.message], effect.params);
         this.#world.note(this.name, `${level}: ${text}`);
         return;
@@ -222,6 +254,7 @@ export class ConmgrProcess {
   }
 
   #resolve(number: number): void {
+    if (this.#world.flaw === 'no-reconnect' && this.#heard.has(number)) return;
     const { addresses, afterMs } = this.#world.resolve(this.#configOf(number)?.host ?? '');
     this.#world.timeline.after(afterMs, () =>
       this.#link(
@@ -254,8 +287,16 @@ export class ConmgrProcess {
     };
     const end = this.#world.network.connect(this.name, address, 'watchdog', {
       connected: () => report({ type: 'connected' }),
-      data: (bytes) => this.#process.post(() => read(bytes)),
-      closed: (text) => report({ type: 'closed', text }),
+      data: (bytes) =>
+        this.#process.post(() => {
+          this.#heard.set(number, this.#world.now);
+          read(bytes);
+        }),
+      closed: (text) =>
+        this.#process.post(() => {
+          if (text === ORDERLY_END) this.#heard.set(number, this.#world.now);
+          report({ type: 'closed', text });
+        }),
     });
     this.#links.set(number, end);
   }
@@ -270,9 +311,11 @@ export class ConmgrProcess {
     const instance = this.#core.instances.find((one) => one.number === number);
     if (instance === undefined) return;
     this.#probes.get(number)?.destroy();
-    const settle = (answered: boolean, text: string) =>
+    const settle = (seen: boolean, text: string) =>
       this.#process.post(() => {
         if (this.#probes.get(number) !== end) return;
+        const answered = seen && this.#world.flaw !== 'deaf-probe';
+        if (answered) this.#heard.set(number, this.#world.now);
         this.#probes.delete(number);
         end.destroy();
         this.#act(() => this.#core.probed(number, answered, text, this.#world.now));

@@ -7,9 +7,11 @@
  *     expect s1 keeps db1                 neither told nor ended: its session works
  *     expect app1 offers read-write db2   what an application would be sent to now; `nothing` if nobody
  *     expect app1 link db1 up             phase of a link
+ *     expect recovery                     all links are up, everybody offers the newest primary
  *     expect silence                      nothing was noted since the last fault
  *     expect 1 notes containing "text"    in the whole scenario
  */
+import { Promises } from './promises.js';
 import { durationMs, ScenarioError, type Stage, targetOf, type Words } from './stage.js';
 
 function demand(condition: boolean, text: string): void {
@@ -29,6 +31,10 @@ function within(stage: Stage, at: number | undefined, range: string, what: strin
 export function expectation(stage: Stage, { args }: Words): void {
   const { world } = stage;
   const [subject = '', verb = '', ...rest] = args;
+  if (subject === 'recovery') {
+    (stage.promises ?? new Promises(world)).demandRecovery();
+    return;
+  }
   if (subject === 'silence') {
     const noise = world.notes.filter(({ at }) => at >= stage.faultAt && at > 0);
     demand(

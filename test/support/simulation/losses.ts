@@ -77,7 +77,12 @@ export class Losses {
       const due = lossWakeAt(loss.state);
       if (now < due) continue;
       const otherLink = loss.own === undefined && this.#surroundings.otherLink(loss.known.address);
-      this.#step(loss, { type: 'woke', lateMs: now - due, paused: false, otherLink });
+      this.#step(loss, {
+        type: 'woke',
+        lateMs: this.#world.flaw === 'hasty-watchdog' ? 0 : now - due,
+        paused: false,
+        otherLink,
+      });
     }
   }
 
@@ -203,7 +208,10 @@ export class Losses {
         return;
       case 'reportPass': {
         const { ended, replication } = effect.result;
-        const names = ended.map((session) => session.application).join(', ');
+        const applications = ended.map((session) => session.application);
+        const names = applications.join(', ');
+        const server = this.#instance.name;
+        if (names !== '') this.#world.observer?.({ kind: 'ended', server, conmgr: label, applications });
         const spared = replication.length === 0 ? '' : `, ${replication.length} walsenders spared`;
         this.#note(`ended sessions of ${label}: ${names === '' ? 'none' : names}${spared}`);
         return;
@@ -223,9 +231,12 @@ export class Losses {
     const sessions = this.#instance
       .activity(loss.known.address)
       .filter((session) => only === undefined || only.has(sessionKey(session)))
-      .filter((session) => loss.own === undefined || loss.own(session));
+      .filter(
+        (session) =>
+          loss.own === undefined || this.#world.flaw === 'boundless-terminator' || loss.own(session),
+      );
     const plan = planPass(sessions, { excludeReplication: true });
-    for (const session of plan.end) this.#instance.end(session.application);
+    for (const session of plan.end) this.#instance.end(session.application, 'terminator');
     this.#surroundings.later(PASS_MS, () =>
       this.#step(loss, {
         type: 'passed',

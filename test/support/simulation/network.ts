@@ -2,7 +2,7 @@
  * A simulated network of hosts with TCP connections: ordered and reliable while there is a path, silent when there is
  * none. What was lost is sent again after 0.2 s, 0.4 s, … and with anything that is sent later, as TCP does.
  */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import type { Timeline } from './timeline.js';
 
 export type PathState = 'open' | 'drop' | 'reject';
@@ -26,6 +26,9 @@ export interface EndEvents {
 /** Called for a new connection; returns what the accepting end is to be told. */
 export type Accept = (end: TcpEnd, from: string) => EndEvents;
 
+/** How the end of a connection is told that its peer sent FIN. */
+export const ORDERLY_END = 'connection closed by peer';
+
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5000;
 const SYN_RETRIES_MS = [1000, 2000, 4000, 8000, 16_000];
@@ -33,7 +36,7 @@ const SYN_RETRIES_MS = [1000, 2000, 4000, 8000, 16_000];
 export class Network {
   readonly timeline: Timeline;
   readonly #random: () => number;
-  readonly #paths = new Map<string, Path>();
+  readonly #paths = new Map<string, Map<string, Path>>();
   readonly #hostOfAddress = new Map<string, string>();
   readonly #listeners = new Map<string, Accept>();
   readonly #dark = new Set<string>();
@@ -45,10 +48,12 @@ export class Network {
 
   /** The direction from one host to another; made open with 1 ms of delay when first asked for. */
   path(from: string, to: string): Path {
-    const key = `${from} ${to}`;
-    const known = this.#paths.get(key) ?? { state: 'open', delayMs: 1, loss: 0 };
-    this.#paths.set(key, known);
-    return known;
+    const known = this.#paths.get(from)?.get(to);
+    if (known !== undefined) return known;
+    const path: Path = { state: 'open', delayMs: 1, loss: 0 };
+    const ofHost = this.#paths.get(from) ?? new Map<string, Path>();
+    this.#paths.set(from, ofHost.set(to, path));
+    return path;
   }
 
   addAddress(address: string, host: string): void {
@@ -59,6 +64,10 @@ export class Network {
   setDark(host: string, dark: boolean): void {
     if (dark) this.#dark.add(host);
     else this.#dark.delete(host);
+  }
+
+  isDark(host: string): boolean {
+    return this.#dark.has(host);
   }
 
   listen(host: string, port: string, accept: Accept | undefined): void {
@@ -159,7 +168,8 @@ export class TcpEnd {
 
   send(bytes: Buffer): void {
     if (!this.#open || this.#ended) return;
-    this.#unsent.push({ bytes: Buffer.from(bytes) });
+    // Nobody changes octets that were encoded, so one encoding may be under way on many connections.
+    this.#unsent.push({ bytes });
     this.#transmit();
   }
 
@@ -236,6 +246,6 @@ export class TcpEnd {
       return;
     }
     if ('bytes' in segment) this.#events.data(segment.bytes);
-    else this.finish('connection closed by peer');
+    else this.finish(ORDERLY_END);
   }
 }

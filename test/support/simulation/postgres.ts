@@ -13,6 +13,9 @@ import type { Network } from './network.js';
 /** How a watchdog comes to know of a change: by a file event or a connection that ends, or by its next check. */
 export type Notice = 'at once' | 'by check';
 
+/** Who ended a session, as the server sees it. */
+export type EndedBy = 'terminator' | 'postmaster' | 'somebody between';
+
 /** One backend that serves an application, a standby, or nobody known. */
 export interface Backend {
   readonly name: string;
@@ -24,7 +27,7 @@ export interface Backend {
   /** Its commit waits for a synchronous standby. */
   waitsForStandby: boolean;
   /** The server ends it. */
-  readonly ended: () => void;
+  readonly ended: (why: EndedBy) => void;
 }
 
 export interface PostgresSettings {
@@ -92,14 +95,14 @@ export class SimPostgres {
     this.change('at once', (self) => {
       self.state = 'down';
     });
-    for (const backend of [...this.backends.values()]) this.end(backend.name);
+    for (const backend of [...this.backends.values()]) this.end(backend.name, 'postmaster');
   }
 
   /** A session begins. `port` of the client; left out: some port. */
   connect(
     name: string,
     address: string,
-    ended: () => void,
+    ended: (why: EndedBy) => void,
     { walsender = false, port }: { readonly walsender?: boolean; readonly port?: number | undefined } = {},
   ): Backend {
     const pid = this.#nextPid++;
@@ -109,10 +112,10 @@ export class SimPostgres {
   }
 
   /** A session ends on the server. */
-  end(name: string): void {
+  end(name: string, why: EndedBy): void {
     const backend = this.backends.get(name);
     this.backends.delete(name);
-    backend?.ended();
+    backend?.ended(why);
   }
 
   /** What a look inside shows. */

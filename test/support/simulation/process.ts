@@ -11,7 +11,11 @@ export class SimProcess {
   #stopped = false;
   #alive = true;
 
-  constructor(timeline: Timeline) {
+  /** `hasty`: a defect, timers come before what has arrived. */
+  constructor(
+    timeline: Timeline,
+    private readonly hasty = false,
+  ) {
     this.#timeline = timeline;
   }
 
@@ -48,6 +52,10 @@ export class SimProcess {
   /** SIGCONT: what has arrived meanwhile is read before the timers are looked at. */
   goOn(): void {
     this.#stopped = false;
+    if (this.hasty && this.#wakeMissed) {
+      this.#wakeMissed = false;
+      this.#fire();
+    }
     for (const deal of this.#waiting.splice(0)) this.post(deal);
     if (!this.#wakeMissed) return;
     this.#wakeMissed = false;

@@ -1,5 +1,6 @@
 /** What commands and expectations of a scenario have in common. */
 import { parseTarget, type TargetSessionAttrs } from '../../../src/core/cluster/target-session.js';
+import type { Promises } from './promises.js';
 import type { World } from './world.js';
 
 /** A world with what a scenario remembers of it. */
@@ -7,6 +8,8 @@ export interface Stage {
   readonly world: World;
   /** When the last fault was injected: bounds count from here. */
   faultAt: number;
+  /** Looks after the promises from the command `promises` on. */
+  promises?: Promises;
 }
 
 export interface Words {

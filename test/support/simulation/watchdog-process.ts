@@ -95,7 +95,7 @@ export class WatchdogProcess {
   }
 
   start(): void {
-    this.#process = new SimProcess(this.#world.timeline);
+    this.#process = new SimProcess(this.#world.timeline, this.#world.flaw === 'hasty-watchdog');
     this.#boots += 1;
     this.#stopping = false;
     this.#links.clear();
@@ -151,7 +151,8 @@ export class WatchdogProcess {
     }
     for (const link of [...this.#links]) {
       const due = sessionWakeAt(link.state);
-      if (now >= due) this.#step(link, { type: 'woke', lateMs: now - due, telling: this.#telling });
+      const lateMs = this.#world.flaw === 'hasty-watchdog' ? 0 : now - due;
+      if (now >= due) this.#step(link, { type: 'woke', lateMs, telling: this.#telling });
     }
     this.#losses.wake();
   }
@@ -161,7 +162,8 @@ export class WatchdogProcess {
   #noticed(notice: Notice): void {
     const { now } = this.#world;
     const { checkMs } = this.settings;
-    const at = notice === 'at once' ? now + NOTICE_MS : (Math.floor(now / checkMs) + 1) * checkMs;
+    const noticeMs = this.#world.flaw === 'slow-watchdog' ? 50 * NOTICE_MS : NOTICE_MS;
+    const at = notice === 'at once' ? now + noticeMs : (Math.floor(now / checkMs) + 1) * checkMs;
     this.#act(() => {
       this.#checkAt = Math.min(this.#checkAt, at);
     });
@@ -210,6 +212,8 @@ export class WatchdogProcess {
       } catch (error) {
         if (!(error instanceof ProtocolViolation)) throw error;
         this.#step(link, { type: 'violated', text: error.message });
+        if (this.#world.flaw === 'contagious-garbage')
+          for (const one of [...this.#links]) this.#departed(one, 'timeout');
       }
     };
     return {

@@ -4,12 +4,31 @@
  */
 import type { TargetSessionAttrs } from '../../../src/core/cluster/target-session.js';
 import type { ConmgrConfig } from '../../../src/core/config/types.js';
+import type { DownReason } from '../../../src/core/protocol/first-phase.js';
 import { Application } from './application.js';
 import { ConmgrProcess, type NameAnswer } from './conmgr-process.js';
 import { Network } from './network.js';
-import { SimPostgres } from './postgres.js';
+import { type EndedBy, SimPostgres } from './postgres.js';
 import { seeded, Timeline } from './timeline.js';
 import { WatchdogProcess, type WatchdogSettings } from './watchdog-process.js';
+
+/** What an observer is told, beside the notes, which are for people. */
+export type Occurrence =
+  | {
+      readonly kind: 'told';
+      readonly application: string;
+      readonly conmgr: string;
+      readonly instance: string;
+      readonly reason: DownReason;
+    }
+  | { readonly kind: 'dismissed'; readonly application: string; readonly conmgr: string }
+  | { readonly kind: 'lost'; readonly application: string; readonly instance: string; readonly why: EndedBy }
+  | {
+      readonly kind: 'ended';
+      readonly server: string;
+      readonly conmgr: string;
+      readonly applications: readonly string[];
+    };
 
 export interface Note {
   readonly at: number;
@@ -61,11 +80,35 @@ export function conmgrConfig(instances: readonly number[], change: Partial<Conmg
   };
 }
 
+/**
+ * Defects that can be planted, each of which breaks one promise: so that it is known that the breach would be seen.
+ * docs/simulation.md has the table.
+ */
+export const FLAWS = [
+  'silent-conmgr',
+  'slow-watchdog',
+  'data-path',
+  'deaf-probe',
+  'hasty-watchdog',
+  'contagious-garbage',
+  'boundless-terminator',
+  'restart-as-stop',
+  'every-primary',
+  'older-primary',
+  'no-reconnect',
+] as const;
+export type Flaw = (typeof FLAWS)[number];
+
 export class World {
   readonly timeline = new Timeline();
   readonly network: Network;
-  readonly random: () => number;
+  random: () => number;
+  flaw: Flaw | undefined;
+  /** Hears of every occurrence. */
+  observer: ((occurrence: Occurrence) => void) | undefined;
   readonly notes: Note[] = [];
+  /** Nobody will read the notes. */
+  quiet = false;
   readonly conmgrs = new Map<string, ConmgrProcess>();
   readonly servers = new Map<string, SimPostgres>();
   readonly watchdogs = new Map<string, WatchdogProcess>();
@@ -75,15 +118,20 @@ export class World {
 
   constructor(seed = 1) {
     this.random = seeded(seed);
-    this.network = new Network(this.timeline, this.random);
+    this.network = new Network(this.timeline, () => this.random());
   }
 
   get now(): number {
     return this.timeline.now;
   }
 
+  /** Begins the sequence of random numbers anew. */
+  reseed(seed: number): void {
+    this.random = seeded(seed);
+  }
+
   note(who: string, what: string): void {
-    this.notes.push({ at: this.now, who, what });
+    if (!this.quiet) this.notes.push({ at: this.now, who, what });
   }
 
   addServer(
