@@ -240,6 +240,7 @@ export class Daemon {
         listenAddresses: this.#listeners?.addresses ?? [],
         lastReload: this.#reloads.last,
         descriptors: { limit: descriptorLimit, open: openDescriptors() },
+        protectionOf: (instance) => this.#links.protectionOf(instance),
       },
       peers,
       (session) => this.#gateway.traffic(session),

@@ -1,6 +1,7 @@
 /** Carries out what ConmgrCore wants of the network towards the servers: names, connections, probes. */
 import type { InstanceConfig } from '../core/config/types.js';
 import type { LinkEvent } from '../core/link/link.js';
+import type { LinkProtection } from '../core/link/protection.js';
 import { agreedFrameLimit } from '../core/protocol/codec.js';
 import type { HeartbeatMessage } from '../core/protocol/messages.js';
 import type { LinkSecurity } from '../io/link-security.js';
@@ -24,11 +25,18 @@ export class Links {
   /** One look-up per name at a time: a slow resolver must not fill the thread pool that all names share. */
   readonly #lookUps = new Map<string, Promise<readonly string[]>>();
 
+  /** Of the present connections. */
+  readonly #protections = new Map<number, LinkProtection>();
   #security: LinkSecurity;
 
   constructor(reports: LinkReports, security: LinkSecurity) {
     this.#reports = reports;
     this.#security = security;
+  }
+
+  /** How the connection to an instance is protected, once its link is up. */
+  protectionOf(instance: number): LinkProtection {
+    return this.#protections.get(instance) ?? 'none';
   }
 
   /** Links that are made from now on are protected in this way. */
@@ -59,13 +67,15 @@ export class Links {
     return lookUp;
   }
 
-  connect({ number, watchdogPort }: InstanceConfig, address: string): void {
+  connect({ number, host, watchdogPort }: InstanceConfig, address: string): void {
     this.disconnect(number);
     const report = (event: LinkEvent) => {
       if (this.#sockets.get(number) === socket) this.#reports.link(number, event);
     };
+    const security = this.#security;
+    this.#protections.set(number, security.kind);
     const socket: FramedSocket = connectFramed(
-      { address, port: watchdogPort, security: this.#security },
+      { address, port: watchdogPort, host: host ?? address, security },
       {
         connected: () => report({ type: 'connected' }),
         message: (message) => {
@@ -87,6 +97,7 @@ export class Links {
   disconnect(instance: number): void {
     const socket = this.#sockets.get(instance);
     this.#sockets.delete(instance);
+    this.#protections.delete(instance);
     socket?.end();
   }
 

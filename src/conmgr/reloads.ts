@@ -1,4 +1,4 @@
-/** Reload: conmgr.conf and the secret of the links are read again, and what may change takes effect. */
+/** Reload: conmgr.conf and the files that protect the links are read again, and what may change takes effect. */
 import { isDeepStrictEqual } from 'node:util';
 import { formatProblem } from '../core/config/problem.js';
 import { diffConmgrConfig, resolveConmgrConfig } from '../core/config/resolve.js';
@@ -12,11 +12,11 @@ import type { Log } from '../core/messages/message.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import type { Clock } from '../core/time.js';
 import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directory.js';
-import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import { LinkFileError } from '../io/link-file.js';
+import { readLinkSecurity, reportValidity } from '../io/link-protection.js';
 import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
-import { SecretFileError } from '../io/secret-file.js';
 import type { Links } from './links.js';
 import { descriptorShortage } from './preflight.js';
 
@@ -109,12 +109,13 @@ export class Reloads {
     if (shortage !== undefined)
       log.write({ ...PROCESS_MESSAGES.descriptorsTooFew, level: 'WARNING' }, shortage);
     if (forgetCluster) run(core.forgetCluster(clock.monotonicMs()));
-    const isSecretNew = !isDeepStrictEqual(security, this.#security);
+    reportValidity(security, clock.wallMs(), (spec, params) => log.write(spec, params));
+    const isProtectionNew = !isDeepStrictEqual(security, this.#security);
     this.#security = security;
     this.#options.links.protect(security);
     const changes = [
       ...diff.reloadable,
-      ...(isSecretNew ? ['the secret of links made from now on'] : []),
+      ...(isProtectionNew ? ['the protection of links made from now on'] : []),
       ...diff.instancesAdded.map((number) => `instance ${number} added`),
       ...diff.instancesRemoved.map((number) => `instance ${number} removed`),
       ...diff.instancesChanged.map((number) => `instance ${number} changed`),
@@ -145,9 +146,9 @@ async function readAgain(
   try {
     return { config, security: await readLinkSecurity(config, directory) };
   } catch (error) {
-    if (!(error instanceof SecretFileError)) throw error;
-    const reason = error.message;
-    log.write({ ...CONFIG_MESSAGES.secretUnusable, level: 'ERROR' }, { name: SECRET_NAME, reason });
-    return [`${SECRET_NAME}: ${reason}`];
+    if (!(error instanceof LinkFileError)) throw error;
+    const { message: reason, parameter: name } = error;
+    log.write({ ...CONFIG_MESSAGES.linkFileUnusable, level: 'ERROR' }, { name, reason });
+    return [`${name}: ${reason}`];
   }
 }

@@ -17,11 +17,11 @@ import { CONFIG_FILE, readConfigFile, writableByAll } from '../io/conmgr-directo
 import { lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, conmgrIdentity, newBootId } from '../io/identity.js';
 import { openDescriptors } from '../io/limits.js';
-import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import { LinkFileError } from '../io/link-file.js';
+import { readLinkSecurity, reportValidity } from '../io/link-protection.js';
 import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
 import { loadNative } from '../io/native.js';
-import { SecretFileError } from '../io/secret-file.js';
 import { type RunningService, runService, type ServiceProcess } from '../io/service-process.js';
 import { StatusPort } from '../io/status-port.js';
 import { intentOfManager, type StopReason, stopsAsMeant } from '../io/stop-reason.js';
@@ -82,6 +82,7 @@ async function start(
   for (const file of await writableByAll(real)) log.write(CONMGR_MESSAGES.writableByAll, { file });
   const limit = preflight(real, config, log);
   const security = await protect(config, real);
+  reportValidity(security, systemClock.wallMs(), (spec, params) => log.write(spec, params));
   const { id, kept } = conmgrIdentity(real);
   if (kept !== undefined) {
     log.write(PROCESS_MESSAGES.machineIdMissing, { machineIdFile: '/etc/machine-id', ...kept });
@@ -179,14 +180,14 @@ function signalled(daemon: Daemon, store: ManagerStore, { notifier }: ServicePro
   };
 }
 
-/** Reads the secret of the links. Without it no link would come up. */
+/** Reads what protects the links. Without it no link would come up. */
 async function protect(config: ConmgrConfig, directory: string): Promise<LinkSecurity> {
   try {
     return await readLinkSecurity(config, directory);
   } catch (error) {
-    if (!(error instanceof SecretFileError)) throw error;
-    const params = { name: SECRET_NAME, reason: error.message };
-    throw new MessageError(CONFIG_MESSAGES.secretUnusable, params, { cause: error });
+    if (!(error instanceof LinkFileError)) throw error;
+    const params = { name: error.parameter, reason: error.message };
+    throw new MessageError(CONFIG_MESSAGES.linkFileUnusable, params, { cause: error });
   }
 }
 

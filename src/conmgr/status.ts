@@ -7,6 +7,7 @@ import type { ApplicationStatus, InstanceStatus, StatusReport } from '../core/co
 import { STATUS_VERSION } from '../core/control/protocol.js';
 import { formatPosition } from '../core/instance/position.js';
 import { HEALTH_MEANING } from '../core/link/health-meaning.js';
+import type { LinkProtection } from '../core/link/protection.js';
 import { hasAttribute, UNKNOWN_ATTRIBUTES } from '../core/protocol/attributes.js';
 import type { MonotonicMs, WallMs } from '../core/time.js';
 import type { Traffic } from './gateway.js';
@@ -21,6 +22,7 @@ export interface ProcessFacts {
   readonly listenAddresses: readonly string[];
   readonly lastReload: StatusReport['lastReload'];
   readonly descriptors: StatusReport['descriptors'];
+  readonly protectionOf: (instance: number) => LinkProtection;
 }
 
 /** Who is behind a session, as far as this user may see. */
@@ -59,7 +61,8 @@ export function statusReport(
     descriptors: facts.descriptors,
     instances: core.instances.map((instance) => {
       const member = core.view.members.find((one) => one.number === instance.number);
-      return instanceStatus(instance, member, core.sessions.countOf(instance.number), now, toWall);
+      const sessions = core.sessions.countOf(instance.number);
+      return instanceStatus(instance, member, { ...facts, sessions }, now, toWall);
     }),
     applications: [...core.sessions.all()].map(
       (session): ApplicationStatus => ({
@@ -92,7 +95,7 @@ function forwardedBytes(
 function instanceStatus(
   instance: Instance,
   member: Member | undefined,
-  sessions: number,
+  { sessions, protectionOf }: Pick<ProcessFacts, 'protectionOf'> & { readonly sessions: number },
   now: MonotonicMs,
   toWall: (at: MonotonicMs) => number,
 ): InstanceStatus {
@@ -128,6 +131,7 @@ function instanceStatus(
       lastPacketAgeMs: up ? Math.round(now - link.data.lastReceivedAt) : null,
       rttMs: up && link.data.rttMs !== undefined ? Math.round(link.data.rttMs * 1000) / 1000 : null,
       packetsReceived: link.data.packetsReceived,
+      protection: up ? protectionOf(instance.number) : null,
       failure: up ? '' : (link.data.failure?.text ?? ''),
     },
     timeline: told.timeline,

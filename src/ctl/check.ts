@@ -12,10 +12,11 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
+import { systemClock } from '../io/clock.js';
 import { openDirectory } from '../io/conmgr-directory.js';
-import { readLinkSecurity, SECRET_NAME } from '../io/link-secret.js';
+import { LinkFileError } from '../io/link-file.js';
+import { isInUnitOnly, readLinkSecurity, reportValidity } from '../io/link-protection.js';
 import type { LinkSecurity } from '../io/link-security.js';
-import { isForeignCredential, SecretFileError } from '../io/secret-file.js';
 import type { Call } from './call.js';
 import { checkKernel } from './check-kernel.js';
 import { readConfiguration } from './configuration.js';
@@ -64,20 +65,21 @@ export async function runCheck(call: Call): Promise<ExitStatus> {
   return EXIT.failed;
 }
 
-/** The secret as the conmgr would read it; undefined for a credential, which only its unit can have. */
+/** What the conmgr would read to protect its links; undefined for a credential, which only its unit can have. */
 async function linkSecurity(
   { world }: Call,
   config: ConmgrConfig,
   directory: string,
 ): Promise<LinkSecurity | undefined> {
-  const { heartbeatSecretFile: path = '' } = config;
-  if (isForeignCredential({ path, env: world.environment })) return undefined;
+  if (isInUnitOnly(config, world.environment)) return undefined;
   try {
-    return await readLinkSecurity(config, directory, world.environment);
+    const security = await readLinkSecurity(config, directory, world.environment);
+    reportValidity(security, systemClock.wallMs(), (spec, params) => world.output.report(spec, params));
+    return security;
   } catch (error) {
-    if (!(error instanceof SecretFileError)) throw error;
-    const params = { name: SECRET_NAME, reason: error.message };
-    throw new MessageError(CONFIG_MESSAGES.secretUnusable, params, { cause: error });
+    if (!(error instanceof LinkFileError)) throw error;
+    const params = { name: error.parameter, reason: error.message };
+    throw new MessageError(CONFIG_MESSAGES.linkFileUnusable, params, { cause: error });
   }
 }
 

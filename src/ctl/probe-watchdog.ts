@@ -41,7 +41,7 @@ export interface InstanceTrial {
   readonly postmasterFailure: string;
 }
 
-const NOT_TRIED = 'not tried: only the systemd unit has the credential with its secret';
+const NOT_TRIED = 'not tried: only the systemd unit has the credential that protects the link';
 
 /**
  * Tries one instance within heartbeat_connect_timeout for each address; not its watchdog where the protection of the
@@ -65,7 +65,10 @@ export async function tryInstance(
     const [watchdog, postmaster] = await Promise.all([
       security === undefined
         ? { failure: NOT_TRIED }
-        : tryWatchdog({ address, port: instance.watchdogPort, security }, config),
+        : tryWatchdog(
+            { address, port: instance.watchdogPort, host: instance.host ?? address, security },
+            config,
+          ),
       probePostmaster({ host: address, port: instance.backendPort }, timeoutMs),
     ]);
     trial = { instance, address, watchdog, postmasterFailure: postmaster.text };

@@ -7,6 +7,7 @@ import {
 } from '../core/config/descriptors.js';
 import { effectiveWatchdogValues, renderEffective } from '../core/config/render.js';
 import { resolveWatchdogConfig } from '../core/config/resolve-watchdog.js';
+import type { WatchdogConfig } from '../core/config/types.js';
 import { WATCHDOG_PARAMETERS } from '../core/config/watchdog-spec.js';
 import { EXIT, type ExitStatus } from '../core/ctl/exit-status.js';
 import { paint } from '../core/ctl/table.js';
@@ -14,10 +15,12 @@ import { CONFIG_MESSAGES } from '../core/messages/config.js';
 import { CTL_MESSAGES } from '../core/messages/ctl.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
+import { systemClock } from '../io/clock.js';
 import { type DataDirectory, openDataDirectory, readPostmaster } from '../io/data-directory.js';
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { descriptorLimit } from '../io/limits.js';
-import { isForeignCredential, readSecretFile, SecretFileError } from '../io/secret-file.js';
+import { isForeignCredential, LinkFileError } from '../io/link-file.js';
+import { readGateSecurity, reportValidity, SSL_SETTINGS, type SslSettings } from '../io/link-protection.js';
 import { unitOfProcess } from '../io/systemd-job.js';
 import type { Call } from './call.js';
 import { dataDirectoryError } from './data-directory-error.js';
@@ -29,6 +32,7 @@ const INSTANCE_SETTINGS = {
   max_connections: '100',
   max_files_per_process: '1000',
   shared_preload_libraries: '',
+  ...SSL_SETTINGS,
 } as const;
 
 export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
@@ -42,7 +46,7 @@ export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
   const { config, problems, remarks } = resolved;
   for (const { spec, params } of [...problems, ...remarks]) output.report(spec, params);
   let wrong = problems.length;
-  wrong += await checkSecret(opened, config.secretFile, call);
+  wrong += await checkProtection(opened, config, raw, call);
   if (librariesIn(raw.get('shared_preload_libraries') ?? '').includes('watchdog')) {
     output.report(CTL_MESSAGES.preloadLeftOver);
     wrong += 1;
@@ -64,20 +68,25 @@ export async function runWatchdogCheck(call: Call): Promise<ExitStatus> {
   throw new MessageError(CTL_MESSAGES.watchdogSettingsWrong, { number: wrong });
 }
 
-/** How many errors the secret has; that of a unit's credential cannot be read here. */
-async function checkSecret(
-  { path: base, uid: owner }: DataDirectory,
-  path: string | undefined,
+/** How many errors the files have that protect the links; a unit's credential cannot be read here. */
+async function checkProtection(
+  directory: DataDirectory,
+  config: WatchdogConfig,
+  raw: ReadonlyMap<string, string>,
   { world: { output, environment: env } }: Call,
 ): Promise<number> {
-  if (path === undefined || isForeignCredential({ path, env })) return 0;
+  if (isForeignCredential({ path: config.secretFile ?? '', env })) return 0;
+  const settings = Object.fromEntries(
+    Object.entries(SSL_SETTINGS).map(([name, value]) => [name, raw.get(name) ?? value]),
+  ) as SslSettings;
   try {
-    await readSecretFile({ path, base, owner, env });
+    const security = await readGateSecurity(config, settings, directory, env);
+    reportValidity(security, systemClock.wallMs(), (spec, params) => output.report(spec, params));
     return 0;
   } catch (error) {
-    if (!(error instanceof SecretFileError)) throw error;
-    const params = { name: 'watchdog.secret_file', reason: error.message };
-    output.report({ ...CONFIG_MESSAGES.secretUnusable, level: 'ERROR' }, params);
+    if (!(error instanceof LinkFileError)) throw error;
+    const params = { name: error.parameter, reason: error.message };
+    output.report({ ...CONFIG_MESSAGES.linkFileUnusable, level: 'ERROR' }, params);
     return 1;
   }
 }

@@ -1,29 +1,50 @@
 /**
- * How heartbeat links are protected: not at all, or by TLS 1.3 with a pre-shared key (RFC 8446, 2.2), both ends of
- * which prove that they know the secret. All of it is done by the TLS of Node.js.
+ * How heartbeat links are protected: not at all, or by TLS 1.3, in which both ends prove that they know a pre-shared key
+ * (RFC 8446, 2.2) or that an authority has signed their certificate. All of it is done by the TLS of Node.js.
  */
 import { constants, createHmac } from 'node:crypto';
-import type net from 'node:net';
+import net from 'node:net';
 import tls from 'node:tls';
+import type { Certificates } from './certificates.js';
 
 /** `secrets`: the one to connect with first; each is good enough for a peer. */
-export type LinkSecurity =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'secret'; readonly secrets: readonly [string, ...string[]] };
+export interface SecretSecurity {
+  readonly kind: 'secret';
+  readonly secrets: readonly [string, ...string[]];
+}
+
+/** conmgr's end. `ownName`: a watchdog's certificate must be made out to the host that is connected to. */
+export interface CertificateSecurity {
+  readonly kind: 'certificate';
+  readonly certificates: Certificates;
+  readonly ownName: boolean;
+}
+
+/** How conmgr connects. */
+export type LinkSecurity = { readonly kind: 'none' } | SecretSecurity | CertificateSecurity;
+
+/** What a watchdog wants of those that connect; without any secret nobody can prove one. */
+export type GateSecurity =
+  | { readonly kind: 'secret'; readonly secrets: readonly string[] }
+  | { readonly kind: 'certificate'; readonly certificates: Certificates };
 
 export const UNPROTECTED: LinkSecurity = { kind: 'none' };
+/** Nobody can meet it: for where it is not known what would protect a link. */
+export const CLOSED: GateSecurity = { kind: 'secret', secrets: [] };
 
-/**
- * The only suite that Node.js uses with a pre-shared key: its callbacks are OpenSSL's for keys of SHA-256
- * (SSL_CTX_set_psk_server_callback(3)). The keys of a connection come from a Diffie-Hellman exchange besides, so a
- * secret that leaks later opens no recorded one. Tickets would let in who knew a secret that was withdrawn.
- */
-export const SECRET_TLS = {
-  ciphers: 'TLS_AES_128_GCM_SHA256',
+/** Tickets would let in who knew a secret that was withdrawn, or had a certificate that is none any more. */
+export const CERTIFICATE_TLS = {
   minVersion: 'TLSv1.3',
   maxVersion: 'TLSv1.3',
   secureOptions: constants.SSL_OP_NO_TICKET,
 } as const;
+
+/**
+ * The only suite that Node.js uses with a pre-shared key: its callbacks are OpenSSL's for keys of SHA-256
+ * (SSL_CTX_set_psk_server_callback(3)). The keys of a connection come from a Diffie-Hellman exchange besides, so a
+ * secret that leaks later opens no recorded one.
+ */
+export const SECRET_TLS = { ...CERTIFICATE_TLS, ciphers: 'TLS_AES_128_GCM_SHA256' } as const;
 
 /** Tells which of two secrets is meant, and nothing of it: it goes over the wire in clear. */
 export function identityOf(secret: string): string {
@@ -31,15 +52,46 @@ export function identityOf(secret: string): string {
   return `conmgr-${mark}`;
 }
 
-/** A TLS connection over `raw`; `raw` may still be connecting. */
-export function secureClient(raw: net.Socket, [secret]: readonly [string, ...string[]]): tls.TLSSocket {
+/** A TLS connection over `raw`, which may still be connecting; `host` is who should be at its end. */
+export function secureClient(
+  raw: net.Socket,
+  security: SecretSecurity | CertificateSecurity,
+  host: string,
+): tls.TLSSocket {
+  if (security.kind === 'secret') {
+    const [secret] = security.secrets;
+    return tls.connect({
+      ...SECRET_TLS,
+      socket: raw,
+      pskCallback: () => ({ identity: identityOf(secret), psk: Buffer.from(secret) }),
+      // Asked only of a watchdog that shows a certificate instead of knowing the secret.
+      checkServerIdentity: () => new Error('the watchdog does not know the secret'),
+    });
+  }
+  const { certificates, ownName } = security;
   return tls.connect({
-    ...SECRET_TLS,
     socket: raw,
-    pskCallback: () => ({ identity: identityOf(secret), psk: Buffer.from(secret) }),
-    // Asked only of a watchdog that shows a certificate instead of knowing the secret.
-    checkServerIdentity: () => new Error('the watchdog does not know the secret'),
+    secureContext: contextOf(certificates),
+    rejectUnauthorized: certificates.ca !== undefined,
+    checkServerIdentity: (_, certificate) =>
+      ownName ? tls.checkServerIdentity(host, certificate) : undefined,
+    // An address is no name for SNI (RFC 6066, 3).
+    ...(net.isIP(host) === 0 ? { servername: host } : {}),
   });
+}
+
+const contexts = new WeakMap<Certificates, tls.SecureContext>();
+
+/** Made once: a file may name all authorities of the web, and an attempt is made every second. */
+function contextOf(certificates: Certificates): tls.SecureContext {
+  const context = contexts.get(certificates) ?? tls.createSecureContext(contextOptions(certificates));
+  contexts.set(certificates, context);
+  return context;
+}
+
+/** For createSecureContext and createServer. */
+export function contextOptions({ cert, key, ca, crl }: Certificates): tls.SecureContextOptions {
+  return { ...CERTIFICATE_TLS, cert, key, ca, ...(crl.length === 0 ? {} : { crl: [...crl] }) };
 }
 
 /** Whether the handshake that is over was made with the secret, and not in any other way. */
@@ -47,23 +99,9 @@ export function isMadeWithSecret(socket: tls.TLSSocket): boolean {
   return socket.isSessionReused() && socket.getProtocol() === 'TLSv1.3';
 }
 
-/** Of a handshake that ended without a word of TLS. */
-export const BROKEN_OFF =
-  'watchdog broke off the TLS handshake; its log says why (does it have watchdog.secret_file?)';
-
-/** Why the TLS handshake of a connection to a watchdog failed, and what to do. */
-export function describeHandshakeFailure({ code = '', message }: NodeJS.ErrnoException): string {
-  if (code === 'ECONNRESET' || code === 'EPIPE') return BROKEN_OFF;
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
-    return 'watchdog answered in plain text; set watchdog.secret_file there, or see its log';
-  }
-  if (/^ERR_SSL_.*ALERT_(HANDSHAKE_FAILURE|ILLEGAL_PARAMETER|DECRYPT_ERROR)$/.test(code)) {
-    return 'watchdog does not know the secret; the files of heartbeat_secret_file and watchdog.secret_file must be the same';
-  }
-  return `TLS handshake failed: ${withoutPlaces(message)}`;
-}
-
-/** OpenSSL's reason from a line such as `…:error:0A000417:SSL routines:ssl3_read_bytes:REASON:file.c:1605:…`. */
-export function withoutPlaces(message: string): string {
-  return /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] ?? message.trim();
+/** Whether in the handshake that is over the peer has proven who it is, as far as that was asked for. */
+export function isProven(socket: tls.TLSSocket, security: SecretSecurity | CertificateSecurity): boolean {
+  if (security.kind === 'secret') return isMadeWithSecret(socket);
+  const isVerified = socket.authorized || security.certificates.ca === undefined;
+  return isVerified && !socket.isSessionReused() && socket.getProtocol() === 'TLSv1.3';
 }

@@ -10,11 +10,12 @@ import { getSystemErrorMap } from 'node:util';
 import { decodeHeartbeat, encodeHeartbeat, ProtocolViolation } from '../core/protocol/codec.js';
 import { FrameReader } from '../core/protocol/framer.js';
 import type { HeartbeatMessage } from '../core/protocol/messages.js';
+import { brokenOff, describeHandshakeFailure } from './handshake-words.js';
 import {
-  BROKEN_OFF,
-  describeHandshakeFailure,
-  isMadeWithSecret,
+  type CertificateSecurity,
+  isProven,
   type LinkSecurity,
+  type SecretSecurity,
   secureClient,
   UNPROTECTED,
 } from './link-security.js';
@@ -26,7 +27,7 @@ export const WRITE_QUEUE_LIMIT = 64 * 1024;
 export const FLUSH_TIMEOUT_MS = 1000;
 
 const SPEAKS_TLS =
-  'the peer speaks TLS, but this end has no secret (watchdog.secret_file, heartbeat_secret_file)';
+  'the peer speaks TLS, but this end does not (watchdog.secret_file or watchdog.ssl, heartbeat_secret_file or heartbeat_sslmode)';
 
 /** What a framed connection tells its owner. Nothing follows `closed`. */
 export interface FramedEvents {
@@ -213,13 +214,15 @@ export interface FramedTarget {
   /** An address, not a name: names are resolved by the caller, who walks over all addresses itself. */
   readonly address: string;
   readonly port: number;
+  /** Who should be there, for a certificate that is made out to a name. Default: the address. */
+  readonly host?: string;
   /** Default: not at all. */
   readonly security?: LinkSecurity;
 }
 
-/** Connects to a watchdog; `connected` comes when both ends have proven the secret. A failure comes as `closed`. */
+/** Connects to a watchdog; `connected` comes when it has proven who it is, if it has to. A failure comes as `closed`. */
 export function connectFramed(
-  { address, port, security = UNPROTECTED }: FramedTarget,
+  { address, port, host = address, security = UNPROTECTED }: FramedTarget,
   events: FramedEvents & { connected(): void },
 ): FramedSocket {
   // Node 18 does not declare the option, later ones would race the families against each other.
@@ -230,15 +233,16 @@ export function connectFramed(
     raw.on('connect', () => events.connected());
     return framed;
   }
-  return connectSecured(raw, security.secrets, events);
+  return connectSecured(raw, security, host, events);
 }
 
 function connectSecured(
   raw: net.Socket,
-  secrets: readonly [string, ...string[]],
+  security: SecretSecurity | CertificateSecurity,
+  host: string,
   events: FramedEvents & { connected(): void },
 ): FramedSocket {
-  const socket = secureClient(raw, secrets);
+  const socket = secureClient(raw, security, host);
   let phase: 'tcp' | 'tls' | 'connected' = 'tcp';
   raw.once('connect', () => {
     phase = 'tls';
@@ -246,24 +250,24 @@ function connectSecured(
   let failure: string | undefined;
   // Before the handshake nothing of the protocol is spoken, so how it failed is the whole story.
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    if (phase === 'tls') failure ??= describeHandshakeFailure(error);
+    if (phase === 'tls') failure ??= describeHandshakeFailure(error, security.kind, host);
   });
   const framed = new FramedSocket(
     socket,
     {
       message: (message) => events.message(message),
       violated: (text) => events.violated(text),
-      closed: (text) => events.closed(failure ?? (phase === 'tls' ? BROKEN_OFF : text)),
+      closed: (text) => events.closed(failure ?? (phase === 'tls' ? brokenOff(security.kind) : text)),
     },
     raw,
   );
   socket.on('secureConnect', () => {
-    if (isMadeWithSecret(socket)) {
+    if (isProven(socket, security)) {
       phase = 'connected';
       events.connected();
       return;
     }
-    failure = 'watchdog does not know the secret';
+    failure = 'watchdog has not proven who it is';
     framed.destroy();
   });
   return framed;

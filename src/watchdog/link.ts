@@ -2,6 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { normaliseIp } from '../core/config/address.js';
+import type { LinkProtection } from '../core/link/protection.js';
 import { agreedFrameLimit } from '../core/protocol/codec.js';
 import { FRAME_LIMITS, type HeartbeatMessage } from '../core/protocol/messages.js';
 import {
@@ -62,8 +63,8 @@ export class Link implements FramedEvents, Deadline {
   watched = NOTHING_WATCHED;
   /** It has reported on this link. */
   hasReported = false;
-  /** The peer has proven that it knows the secret. */
-  readonly authenticated: boolean;
+  /** By what the peer has proven that it may connect. */
+  readonly protection: LinkProtection;
   dueAt: MonotonicMs = NEVER;
   place = 0;
   readonly #owner: LinkOwner;
@@ -72,10 +73,17 @@ export class Link implements FramedEvents, Deadline {
   /** Set when the connection is gone and the row is another's. */
   #last: SessionState | undefined;
 
-  /** `raw`: the TCP connection below `socket` where that is one of TLS, which proved that the peer knows the secret. */
-  constructor(socket: Socket, owner: LinkOwner, raw: Socket = socket) {
+  /** `secured`: where `socket` is one of TLS, the TCP connection below it, and what the peer has proven by it. */
+  constructor(
+    socket: Socket,
+    owner: LinkOwner,
+    { raw, protection }: { readonly raw: Socket; readonly protection: LinkProtection } = {
+      raw: socket,
+      protection: 'none',
+    },
+  ) {
     this.#owner = owner;
-    this.authenticated = raw !== socket;
+    this.protection = protection;
     this.address = normaliseIp(socket.remoteAddress ?? '');
     this.port = socket.remotePort ?? 0;
     this.#row = owner.store.add(newSession(owner.clock.monotonicMs()));
@@ -105,6 +113,10 @@ export class Link implements FramedEvents, Deadline {
 
   get #state(): SessionState {
     return this.#last ?? this.#owner.store.get(this.#row);
+  }
+
+  get authenticated(): boolean {
+    return this.protection !== 'none';
   }
 
   get phase(): SessionPhase {

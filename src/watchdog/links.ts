@@ -15,7 +15,9 @@ import { SessionStore } from '../core/session/session-store.js';
 import { DEPARTURE_VERDICTS } from '../core/terminator/verdict.js';
 import { MOST_WATCHED, WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock } from '../core/time.js';
+import type { GateSecurity } from '../io/link-security.js';
 import { FramedSocket } from '../io/tcp-frames.js';
+import { denyAccess } from '../io/tls-denial.js';
 import { TlsGate } from '../io/tls-gate.js';
 import { Deadlines } from './deadlines.js';
 import { Link, type LinkOwner, NOTHING_WATCHED, peerText, type ReportEffect } from './link.js';
@@ -23,8 +25,11 @@ import { LinkIndex } from './link-index.js';
 import { type Stranger, Strangers } from './strangers.js';
 
 /** To a peer that speaks without TLS. */
-const NEEDS_SECRET =
-  'links need the secret of watchdog.secret_file; set heartbeat_secret_file in conmgr.conf';
+const NEEDED = {
+  secret: 'links need the secret of watchdog.secret_file; set heartbeat_secret_file in conmgr.conf',
+  certificate:
+    'links need a certificate, as watchdog.ssl is on; set heartbeat_sslmode and the files of its certificate in conmgr.conf',
+} as const satisfies Readonly<Record<GateSecurity['kind'], string>>;
 /** Links told of a change in one go; between two goes packets flow. */
 const SLICE = 200;
 const GOLDEN_RATIO = 0.618_033_988_75;
@@ -66,7 +71,7 @@ export class Links {
   #attributes: InstanceAttributes;
   #encoded: Buffer = Buffer.alloc(0);
   #telling: Telling = { serial: 0, version: 0 };
-  /** Undefined where no secret is set. */
+  /** Undefined where links are not protected. */
   #gate: TlsGate | undefined;
   #stopping: { readonly text: string } | undefined;
   #onAllLeft: () => void = () => {};
@@ -120,7 +125,9 @@ export class Links {
   accept(socket: Socket): void {
     const address = normaliseIp(socket.remoteAddress ?? '');
     if (!this.isAllowed(address)) {
-      this.#turnAway(socket, address, `${address} is not in watchdog.allowed_clients`);
+      const text = `${address} is not in watchdog.allowed_clients`;
+      if (this.#gate === undefined) this.#turnAway(socket, address, text);
+      else this.#deny(socket, address, text);
       return;
     }
     if (this.#gate === undefined) this.#strangers.arrived(new Link(socket, this.#owner));
@@ -128,15 +135,15 @@ export class Links {
   }
 
   /**
-   * From now on links need one of these secrets; undefined: none. Links that are up stay: those that have proven a
-   * secret did so when it was good, and the end of one that has not ends no session.
+   * What links need from now on; undefined: nothing. Links that are up stay: those that have proven a secret or a
+   * certificate did so when it was good, and the end of one that has not ends no session.
    */
-  protect(secrets: readonly string[] | undefined): void {
+  protect(security: GateSecurity | undefined): void {
     this.#gate?.close();
-    this.#gate = secrets === undefined ? undefined : new TlsGate(secrets);
+    this.#gate = security === undefined ? undefined : new TlsGate(security);
   }
 
-  /** A secret is set: the end of a link that has not proven one ends no session. */
+  /** The end of a link that has proven nothing ends no session. */
   get isProtected(): boolean {
     return this.#gate !== undefined;
   }
@@ -192,11 +199,15 @@ export class Links {
     gate.accept(socket, {
       secured: (secured, raw) => {
         this.#strangers.gone(stranger);
-        this.#strangers.arrived(new Link(secured, this.#owner, raw));
+        this.#strangers.arrived(new Link(secured, this.#owner, { raw, protection: gate.kind }));
+      },
+      unproven: (reason, secured, raw) => {
+        this.#strangers.gone(stranger);
+        this.#turnAway(secured, address, `this conmgr ${reason}`, raw);
       },
       plain: () => {
         this.#strangers.gone(stranger);
-        this.#turnAway(socket, address, NEEDS_SECRET);
+        this.#turnAway(socket, address, NEEDED[gate.kind]);
         socket.resume();
       },
       failed: (reason) => {
@@ -207,13 +218,32 @@ export class Links {
     this.#strangers.arrived(stranger);
   }
 
-  /** Who may not connect is told so and takes no place among those that wait to say HELLO. */
-  #turnAway(socket: Socket, address: string, text: string): void {
-    const framed = new FramedSocket(socket, {
-      message: () => {},
-      violated: () => {},
+  /** As #turnAway, where those that may connect speak TLS: it hears it in its own language, whichever that is. */
+  #deny(socket: Socket, address: string, text: string): void {
+    const stranger = { address, peer: address, destroy: () => socket.destroy() };
+    denyAccess(socket, {
+      plain: () => {
+        this.#strangers.gone(stranger);
+        this.#turnAway(socket, address, text);
+        socket.resume();
+      },
+      denied: () => this.#options.log.write(WATCHDOG_MESSAGES.linkRefused, { peer: address, reason: text }),
       closed: () => this.#strangers.gone(stranger),
     });
+    this.#strangers.lingers(stranger);
+  }
+
+  /** Who may not connect is told so and takes no place among those that wait to say HELLO. `raw`: below one of TLS. */
+  #turnAway(socket: Socket, address: string, text: string, raw: Socket = socket): void {
+    const framed = new FramedSocket(
+      socket,
+      {
+        message: () => {},
+        violated: () => {},
+        closed: () => this.#strangers.gone(stranger),
+      },
+      raw,
+    );
     const stranger = { address, peer: address, destroy: () => framed.destroy() };
     framed.send(reject('notAllowed', REFUSAL_RETRY_MS, text));
     framed.end();

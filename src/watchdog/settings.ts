@@ -11,7 +11,9 @@ import { WATCHDOG_FILES } from '../core/control/watchdog.js';
 import type { DataDirectory } from '../io/data-directory.js';
 import { readSettings, SettingsUnreadable } from '../io/instance-settings.js';
 import { readJsonFile, replaceFile } from '../io/json-file.js';
-import { readSecretFile, SecretFileError } from '../io/secret-file.js';
+import { LinkFileError } from '../io/link-file.js';
+import { readGateSecurity, SSL_SETTINGS, type SslSettings } from '../io/link-protection.js';
+import { CLOSED, type GateSecurity } from '../io/link-security.js';
 
 /** Settings of PostgreSQL itself, with the defaults of its documentation. */
 const INSTANCE_SETTINGS = {
@@ -19,12 +21,15 @@ const INSTANCE_SETTINGS = {
   listen_addresses: 'localhost',
   max_files_per_process: '1000',
   authentication_timeout: '60',
+  ...SSL_SETTINGS,
 } as const;
 
 export interface Settings {
   readonly config: WatchdogConfig;
-  /** What links must know; undefined: nothing. */
-  readonly secrets: readonly string[] | undefined;
+  /** What is wanted of those that connect; undefined: nothing. */
+  readonly protection: GateSecurity | undefined;
+  /** The files that PostgreSQL uses for TLS. */
+  readonly ssl: SslSettings;
   /** listen_addresses of the instance. */
   readonly listenAddresses: readonly string[];
   readonly maxConnections: number;
@@ -49,14 +54,14 @@ export async function loadSettings(directory: DataDirectory): Promise<Settings> 
     ]);
     // Its absence costs nothing but the memory, and an unwritable directory is reported with the lock.
     await replaceFile(file, `${JSON.stringify(Object.fromEntries(raw))}\n`).catch(() => {});
-    return await withSecrets(settingsFrom(raw, undefined), directory);
+    return await withProtection(settingsFrom(raw, undefined), directory);
   } catch (error) {
     if (!(error instanceof SettingsUnreadable)) throw error;
     const remembered = rememberedMap(await readJsonFile(file));
     const { message: reason, command } = error;
     if (remembered !== undefined) {
       const consequence = 'The values of the last time are used';
-      return await withSecrets(settingsFrom(remembered, { reason, consequence, command }), directory);
+      return await withProtection(settingsFrom(remembered, { reason, consequence, command }), directory);
     }
     const settings = settingsFrom(new Map(), {
       reason,
@@ -69,17 +74,14 @@ export async function loadSettings(directory: DataDirectory): Promise<Settings> 
   }
 }
 
-/** A secret that cannot be used closes the port: nobody gets in without it, and nobody can prove it. */
-async function withSecrets(settings: Settings, { path, uid }: DataDirectory): Promise<Settings> {
-  const { secretFile } = settings.config;
-  if (secretFile === undefined) return settings;
+/** A file that cannot be used closes the port: nobody gets in without it, and nobody can prove anything. */
+async function withProtection(settings: Settings, directory: DataDirectory): Promise<Settings> {
   try {
-    const secrets = await readSecretFile({ path: secretFile, base: path, owner: uid, env: process.env });
-    return { ...settings, secrets };
+    return { ...settings, protection: await readGateSecurity(settings.config, settings.ssl, directory) };
   } catch (error) {
-    if (!(error instanceof SecretFileError)) throw error;
-    const closed = settings.config.closed ?? `watchdog.secret_file: ${error.message}`;
-    return { ...settings, secrets: [], config: { ...settings.config, closed, allowedClients: [] } };
+    if (!(error instanceof LinkFileError)) throw error;
+    const closed = settings.config.closed ?? `${error.parameter}: ${error.message}`;
+    return { ...settings, protection: CLOSED, config: { ...settings.config, closed, allowedClients: [] } };
   }
 }
 
@@ -90,7 +92,8 @@ function settingsFrom(raw: ReadonlyMap<string, string>, unreadable: Settings['un
   const value = (name: keyof typeof INSTANCE_SETTINGS): string => raw.get(name) ?? INSTANCE_SETTINGS[name];
   return {
     config,
-    secrets: undefined,
+    protection: undefined,
+    ssl: sslSettings(value),
     listenAddresses: addressList(value('listen_addresses')),
     maxConnections: Number(value('max_connections')),
     maxFilesPerProcess: Number(value('max_files_per_process')),
@@ -98,6 +101,11 @@ function settingsFrom(raw: ReadonlyMap<string, string>, unreadable: Settings['un
     problems: [...problems, ...remarks],
     unreadable,
   };
+}
+
+function sslSettings(value: (name: keyof SslSettings) => string): SslSettings {
+  const names = Object.keys(SSL_SETTINGS) as (keyof SslSettings)[];
+  return Object.fromEntries(names.map((name) => [name, value(name)])) as SslSettings;
 }
 
 /** A list of names as PostgreSQL's SplitIdentifierString takes it: commas, blanks, and double quotes around a name. */

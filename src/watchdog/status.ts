@@ -111,6 +111,7 @@ function linkStatus(link: Link, { now, wall, isAllowed, isProtected, config }: S
     rttMs: data.rttMs ?? null,
     packetsReceived: data.packetsReceived,
     sessions: watched.told ? watched.size : null,
+    protection: link.protection,
     spared: reasonAgainst(standing) ?? '',
   };
 }

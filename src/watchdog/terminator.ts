@@ -39,7 +39,7 @@ export interface LostLink {
   readonly beats: number;
   /** What it had reported; undefined when it never did. */
   readonly watched?: WatchedSessions | undefined;
-  /** It has proven the secret. */
+  /** It has proven a secret or a certificate. */
   readonly authenticated: boolean;
 }
 

@@ -12,6 +12,7 @@ import { VIEW_FILE } from '../core/session/view-rows.js';
 import type { WatchedSessions } from '../core/terminator/watched.js';
 import type { Clock, TimerHandle } from '../core/time.js';
 import type { DataDirectory } from '../io/data-directory.js';
+import { reportValidity } from '../io/link-protection.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
 import type { StatusPort } from '../io/status-port.js';
@@ -155,7 +156,8 @@ export class Watchdog {
   /** Listens, then watches. Rejects with MessageError when the port cannot be had. */
   async start(): Promise<void> {
     const { memory, notifier, statusPort } = this.#options;
-    this.#links.protect(this.#settings.secrets);
+    this.#links.protect(this.#settings.protection);
+    this.#reportValidity();
     await this.#openPort();
     await statusPort.open(async (events) => watchdogPicture(this.status(), events));
     this.#reportUnreadable();
@@ -275,8 +277,9 @@ export class Watchdog {
     this.#maxLinks = linksAllowed(this.#wantedLinks(next), log, statusPort);
     this.#maxStrangers = strangersAllowed(this.#maxLinks, log, statusPort);
     if (before.config.terminateScope !== next.config.terminateScope) this.#links.scopeChanged();
-    const secret = this.#protectAnew(before, next) ? ['the secret'] : [];
-    const changed = [...reloadable, ...secret].join(', ') || 'nothing changed';
+    this.#reportValidity();
+    const files = this.#protectAnew(before, next) ? ['what links need to prove'] : [];
+    const changed = [...reloadable, ...files].join(', ') || 'nothing changed';
     log.write(WATCHDOG_MESSAGES.reloaded, { changed });
     for (const name of needsRestart) {
       // A closed heartbeat port is opened with its new values.
@@ -288,15 +291,20 @@ export class Watchdog {
     notifier.ready(this.#statusText());
   }
 
-  /** Whether the secrets have changed; then new links need the new ones. */
-  #protectAnew(before: Settings, { secrets }: Settings): boolean {
-    if (isDeepStrictEqual(before.secrets, secrets)) return false;
-    this.#links.protect(secrets);
+  /** Whether secrets or certificates have changed; then new links need the new ones. */
+  #protectAnew(before: Settings, { protection }: Settings): boolean {
+    if (isDeepStrictEqual(before.protection, protection)) return false;
+    this.#links.protect(protection);
     const open = [...this.#links.up].filter(({ authenticated }) => !authenticated);
-    if (secrets !== undefined && open.length > 0) {
+    if (protection !== undefined && open.length > 0) {
       this.#options.log.write(WATCHDOG_MESSAGES.linksNotSecured, { number: open.length });
     }
     return true;
+  }
+
+  #reportValidity(): void {
+    const { clock, log } = this.#options;
+    reportValidity(this.#settings.protection, clock.wallMs(), (spec, params) => log.write(spec, params));
   }
 
   /** The port follows a security value that has become wrong or was mended. */

@@ -157,12 +157,15 @@ describe('a secret is exchanged without loss of a link', () => {
     const peer = await watchdog.connect({ localAddress: '127.0.0.7' });
     await peer.prove();
     await reload({ secret_file: file });
-    await watchdog.line(/heartbeat links without secret that are up: 1/);
+    await watchdog.line(/heartbeat links without protection that are up: 1/);
     await peer.prove();
     const link = (await watchdog.status()).links.find(({ address }) => address === '127.0.0.7');
-    assert.equal(link?.spared, 'it did not prove the secret of watchdog.secret_file');
+    assert.equal(
+      link?.spared,
+      'it proved neither a secret nor a certificate (watchdog.secret_file, watchdog.ssl)',
+    );
     await peer.goodbye('stop');
-    await watchdog.line(/127\.0\.0\.7.*it did not prove the secret/);
+    await watchdog.line(/127\.0\.0\.7.*it proved neither a secret nor a certificate/);
     assert.ok(await isThere(server, session.pid));
     await session.client.end();
   });
@@ -236,7 +239,7 @@ describe('conmgr with a secret', () => {
     await reload({ secret_file: '' });
     const withOne = await conmgr(file);
     await withOne.logged(/watchdog broke off the TLS handshake; its log says why/);
-    await watchdog.line(/the peer speaks TLS, but this end has no secret/);
+    await watchdog.line(/the peer speaks TLS, but this end does not/);
     await withOne.stop();
     await reload({ secret_file: file });
   });

@@ -152,6 +152,10 @@ describe('rules between the values of conmgr.conf', () => {
       heartbeatConnectIntervalMs: 1000,
       heartbeatConnectTimeoutMs: 10_000,
       heartbeatSecretFile: undefined,
+      heartbeatSslmode: 'disable',
+      heartbeatSslrootcert: undefined,
+      heartbeatSslcert: undefined,
+      heartbeatSslkey: undefined,
       log: {
         destinations: ['stderr', 'syslog'],
         syslogFacility: 'LOCAL0',

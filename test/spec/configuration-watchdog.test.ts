@@ -148,7 +148,6 @@ describe('a wrong security value closes the heartbeat port until mended', () => 
     ['watchdog.allowed_clients', '10.0.0.0/33'],
     ['watchdog.allowed_clients', '10.0.0.0/8, app.example'],
     ['watchdog.allowed_clients', ','],
-    ['watchdog.ssl', 'on'],
     ['watchdog.ssl', 'perhaps'],
     ['watchdog.secret_file', '/etc/conmgr\u0007/secret'],
   ];
@@ -163,9 +162,21 @@ describe('a wrong security value closes the heartbeat port until mended', () => 
     });
   }
 
+  it('a secret and certificates at once', () => {
+    const raw = new Map([
+      ['watchdog.ssl', 'on'],
+      ['watchdog.secret_file', 'secret'],
+    ]);
+    const { config, problems } = resolveWatchdogConfig(raw);
+    assert.equal(problems.length, 1);
+    assert.equal(config.closed, 'parameters "watchdog.ssl" and "watchdog.secret_file" exclude each other');
+    assert.deepEqual(config.allowedClients, []);
+  });
+
   it('and another wrong value does not', () => {
     assert.equal(resolve('watchdog.port', 'x').config.closed, undefined);
     assert.equal(resolve('watchdog.ssl', 'off').config.closed, undefined);
+    assert.equal(resolve('watchdog.ssl', 'on').config.closed, undefined);
   });
 });
 

@@ -13,7 +13,7 @@ import {
   type HeartbeatMessageName,
   type HeartbeatMessageOf,
 } from '../../src/core/protocol/messages.js';
-import { secureClient } from '../../src/io/link-security.js';
+import { type LinkSecurity, secureClient, UNPROTECTED } from '../../src/io/link-security.js';
 import { FramedSocket } from '../../src/io/tcp-frames.js';
 
 export interface PeerOptions {
@@ -28,6 +28,8 @@ export interface PeerOptions {
   readonly label?: string;
   /** Default: it speaks without TLS. */
   readonly secret?: string;
+  /** The same for whatever protects the link. */
+  readonly security?: LinkSecurity;
   /** Fields of HELLO to put in other values for. */
   readonly hello?: Partial<HeartbeatMessageOf<'hello'>>;
 }
@@ -52,6 +54,10 @@ export function newId(): string {
   return randomBytes(16).toString('hex');
 }
 
+function securityOf({ secret, security = UNPROTECTED }: PeerOptions): LinkSecurity {
+  return secret === undefined ? security : { kind: 'secret', secrets: [secret] };
+}
+
 export class HeartbeatPeer {
   readonly arrivals: Arrival[] = [];
   readonly conmgrId: string;
@@ -69,9 +75,10 @@ export class HeartbeatPeer {
   private constructor(options: PeerOptions) {
     this.#options = options;
     this.conmgrId = options.conmgrId ?? newId();
-    const { host = '127.0.0.1', port, localAddress, secret } = options;
+    const { host = '127.0.0.1', port, localAddress } = options;
+    const security = securityOf(options);
     const raw = net.connect({ host, port, ...(localAddress === undefined ? {} : { localAddress }) });
-    this.#socket = secret === undefined ? raw : secureClient(raw, [secret]);
+    this.#socket = security.kind === 'none' ? raw : secureClient(raw, security, host);
     let closed: (end: { text: string; at: number }) => void = () => {};
     this.closed = new Promise((resolve) => {
       closed = resolve;
@@ -94,7 +101,7 @@ export class HeartbeatPeer {
   static async open(options: PeerOptions): Promise<HeartbeatPeer> {
     const peer = new HeartbeatPeer(options);
     await new Promise<void>((resolve, reject) => {
-      peer.#socket.once(options.secret === undefined ? 'connect' : 'secureConnect', resolve);
+      peer.#socket.once(securityOf(options).kind === 'none' ? 'connect' : 'secureConnect', resolve);
       peer.#socket.once('error', reject);
     });
     return peer;

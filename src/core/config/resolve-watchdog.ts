@@ -58,6 +58,10 @@ export function resolveWatchdogConfig(
     const whenWrong = nearest === undefined ? undefined : rowOf(table, nearest).whenWrong;
     add(problemOfWatchdog(finding, whenWrong), whenWrong ?? 'default');
   }
+  if (values['watchdog.ssl'] && values['watchdog.secret_file'] !== undefined) {
+    const params = { first: 'watchdog.ssl', second: 'watchdog.secret_file' };
+    add(problemOfWatchdog({ message: 'twoProtections', params }, 'closed'), 'closed');
+  }
   const closed = consequences.get('closed')?.map(formatProblem).join('; ');
   return {
     config: buildConfig(values, closed, consequences.has('log-only')),
@@ -99,6 +103,7 @@ function buildConfig(values: WatchdogValues, closed: string | undefined, logOnly
     restartGraceMs: values['watchdog.restart_grace'],
     statusPort: values['watchdog.status_port'],
     secretFile: values['watchdog.secret_file'],
+    ssl: values['watchdog.ssl'],
     excludeReplication: values['watchdog.exclude_replication'],
     probeIntervalMs: values['watchdog.probe_interval'],
     probeTimeoutMs: values['watchdog.probe_timeout'],

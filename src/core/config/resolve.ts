@@ -11,6 +11,7 @@ import { type ChangedParameters, changedNames, changedParameters, readValues } f
 import { type ConfigEntry, parseConfig } from './parse.js';
 import { type ConfigProblem, type LineFinding, problemInFile } from './problem.js';
 import { CONMGR_PARAMETERS, CONMGR_TABLES, type ConmgrTables, type ConmgrValues } from './spec.js';
+import { type OfNames, sslRelations } from './ssl-relations.js';
 import type { ConmgrConfig, InstanceConfig, ListenerConfig } from './types.js';
 import { formatTime } from './value-type.js';
 
@@ -124,10 +125,8 @@ function relations(
   lines: ReadonlyMap<string, number>,
 ): LineFinding[] {
   const findings: LineFinding[] = [];
-  const right = (...names: readonly (keyof ConmgrValues)[]): boolean =>
-    !names.some((name) => wrong.has(name));
-  const lastLine = (...names: readonly (keyof ConmgrValues)[]): number =>
-    Math.max(1, ...names.map((name) => lines.get(name) ?? 1));
+  const right: OfNames<boolean> = (...names) => !names.some((name) => wrong.has(name));
+  const lastLine: OfNames<number> = (...names) => Math.max(1, ...names.map((name) => lines.get(name) ?? 1));
 
   const timeoutMs = values.heartbeat_timeout;
   const intervalMs = values.heartbeat_interval;
@@ -145,6 +144,7 @@ function relations(
       params: { first: 'port', second: 'status_port', port: values.port },
     });
   }
+  findings.push(...sslRelations(values, right, lastLine));
   return findings;
 }
 
@@ -162,6 +162,10 @@ function buildConfig(
     heartbeatConnectIntervalMs: values.heartbeat_connect_interval,
     heartbeatConnectTimeoutMs: values.heartbeat_connect_timeout,
     heartbeatSecretFile: values.heartbeat_secret_file,
+    heartbeatSslmode: values.heartbeat_sslmode,
+    heartbeatSslrootcert: values.heartbeat_sslrootcert,
+    heartbeatSslcert: values.heartbeat_sslcert,
+    heartbeatSslkey: values.heartbeat_sslkey,
     log: {
       destinations: values.log_destination,
       syslogFacility: values.syslog_facility,

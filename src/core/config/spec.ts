@@ -10,7 +10,6 @@ import { listenAddress } from './host-types.js';
 import {
   CONSTANT,
   INSTANCE_PARAMETERS,
-  LATER_RELOADABLE,
   LISTENER_PARAMETERS,
   RELOADABLE,
   SECTIONS,
@@ -27,6 +26,10 @@ const SHORTEST_HEARTBEAT_MS = 50;
 
 /** Longest path Linux takes (PATH_MAX, with its final NUL). */
 const LONGEST_PATH = 4095;
+
+/** Why sslmode allow and prefer of libpq are none here. */
+const NO_NEGOTIATION =
+  'a heartbeat link never falls back to plain text, as whoever stands between the hosts could bring that about';
 
 /** Parameters without a number. */
 export const CONMGR_PARAMETERS = {
@@ -134,33 +137,56 @@ export const CONMGR_PARAMETERS = {
     of: (config) => config.heartbeatConnectTimeoutMs,
   },
   heartbeat_sslmode: {
-    type: oneOf(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']),
+    type: oneOf(['disable', 'require', 'verify-ca', 'verify-full'], {
+      refused: { allow: NO_NEGOTIATION, prefer: NO_NEGOTIATION },
+    }),
     default: 'disable',
-    ...LATER_RELOADABLE,
+    ...RELOADABLE,
     section: SECTIONS.heartbeat,
-    doc: 'Whether the links use TLS and what is verified, as sslmode of libpq.',
+    doc:
+      'Whether the links use TLS with certificates, and what is verified of a watchdog, as sslmode of libpq: nothing ' +
+      'unless heartbeat_sslrootcert is set (require), that its certificate is signed by an authority of ' +
+      'heartbeat_sslrootcert (verify-ca), also that it is made out to backend_hostN or, where only backend_hostaddrN is ' +
+      'set, to that address (verify-full). It is TLS 1.3 on both ends, and the watchdog needs watchdog.ssl = on. A ' +
+      'change of it or of the files holds, after a reload, for links that are made from then on.',
+    of: (config) => config.heartbeatSslmode,
   },
   heartbeat_sslrootcert: {
     type: text(LONGEST_PATH),
     default: undefined,
-    ...LATER_RELOADABLE,
+    otherwise: 'none',
+    example: 'root.crt',
+    ...RELOADABLE,
     section: SECTIONS.heartbeat,
-    doc: 'File with the certificates of the authorities that may have signed a watchdog certificate.',
+    doc:
+      'File with the certificates of the authorities that may have signed the certificate of a watchdog, in PEM format. ' +
+      'A relative name is one in the directory of conmgr.conf; %d/NAME is a credential of the systemd unit.',
+    of: (config) => config.heartbeatSslrootcert,
   },
   heartbeat_sslcert: {
     type: text(LONGEST_PATH),
     default: undefined,
-    ...LATER_RELOADABLE,
+    otherwise: 'none',
+    example: 'conmgr.crt',
+    ...RELOADABLE,
     section: SECTIONS.heartbeat,
-    doc: 'File with the certificate that conmgr shows to the watchdogs.',
+    doc:
+      'File with the certificate that conmgr shows to the watchdogs, in PEM format, and those between it and its ' +
+      'authority. An authority of ssl_ca_file in postgresql.conf must have signed it.',
+    of: (config) => config.heartbeatSslcert,
   },
   heartbeat_sslkey: {
     type: text(LONGEST_PATH),
     default: undefined,
-    ...LATER_RELOADABLE,
+    otherwise: 'none',
+    example: 'conmgr.key',
+    ...RELOADABLE,
     secret: 'file',
     section: SECTIONS.heartbeat,
-    doc: 'File with the key of heartbeat_sslcert. It is refused when group or others may read it.',
+    doc:
+      'File with the key of heartbeat_sslcert, in PEM format and without passphrase. As with libpq its mode is 0600 or ' +
+      'less, or 0640 or less where root owns it; else it is refused.',
+    of: (config) => config.heartbeatSslkey,
   },
   heartbeat_secret_file: {
     type: text(LONGEST_PATH),
@@ -174,7 +200,7 @@ export const CONMGR_PARAMETERS = {
       'File with the secret that conmgr and the watchdogs share, as "cm_ctl secret" makes it: the links use TLS 1.3 ' +
       'with it as pre-shared key, and each end must know it. It is refused when group or others may read it. A ' +
       'relative name is one in the directory of conmgr.conf; %d/NAME is a credential of the systemd unit. A change ' +
-      'holds for links that are made from then on.',
+      'holds for links that are made from then on. It excludes heartbeat_sslmode.',
     of: (config) => config.heartbeatSecretFile,
   },
 

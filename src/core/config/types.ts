@@ -68,6 +68,9 @@ export interface ListenerConfig {
   mode: ListenerMode;
 }
 
+/** What is verified of a watchdog's certificate, with the words of libpq's sslmode. */
+export type HeartbeatSslmode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
+
 /** A complete, valid conmgr.conf. */
 export interface ConmgrConfig {
   port: number;
@@ -79,8 +82,14 @@ export interface ConmgrConfig {
   heartbeatTimeoutMs: number;
   heartbeatConnectIntervalMs: number;
   heartbeatConnectTimeoutMs: number;
-  /** As written; undefined: links are not protected. */
+  /** As written; undefined: links are not protected by a secret. */
   heartbeatSecretFile: string | undefined;
+  /** disable: links are not protected by certificates. */
+  heartbeatSslmode: HeartbeatSslmode;
+  /** As written, each; undefined: not set. */
+  heartbeatSslrootcert: string | undefined;
+  heartbeatSslcert: string | undefined;
+  heartbeatSslkey: string | undefined;
   log: LogConfig;
   /** Application connections at a time; 0 = no limit. */
   maxConnections: number;
@@ -121,8 +130,10 @@ export interface WatchdogConfig {
   restartGraceMs: number;
   /** Loopback HTTP port of the status pages; 0 = off. */
   statusPort: number;
-  /** As written; undefined: links are not protected. */
+  /** As written; undefined: links are not protected by a secret. */
   secretFile: string | undefined;
+  /** Links are protected by certificates. */
+  ssl: boolean;
   /** Replication connections are spared. */
   excludeReplication: boolean;
   probeIntervalMs: number;

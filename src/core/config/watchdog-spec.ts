@@ -67,10 +67,15 @@ export const WATCHDOG_PARAMETERS = {
   'watchdog.ssl': {
     type: boolean(),
     default: 'off',
-    ...LATER_RELOADABLE,
+    ...RELOADABLE,
     whenWrong: 'closed',
     section: SECTIONS.links,
-    doc: "Whether links use TLS, with the instance's own ssl_cert_file, ssl_key_file and ssl_ca_file.",
+    doc:
+      "Whether links use TLS 1.3 with certificates on both ends: the watchdog shows the instance's own ssl_cert_file with " +
+      'ssl_key_file, and only a conmgr whose certificate is signed by an authority of ssl_ca_file gets a link. Without ' +
+      'ssl_ca_file the heartbeat port stays closed. ssl_crl_file and ssl_crl_dir hold as well; "ssl" itself need not be ' +
+      'on. A changed file holds, after a reload of the watchdog, for links that are made from then on.',
+    of: (config) => config.ssl,
   },
   'watchdog.secret_file': {
     type: text(LONGEST_PATH),
@@ -85,7 +90,7 @@ export const WATCHDOG_PARAMETERS = {
       'File with the secret that conmgr and the watchdogs share, as "cm_ctl secret" makes it: only a conmgr that knows ' +
       'it gets a link, over TLS 1.3. It is refused when group or others may read it. A relative name is one in the ' +
       'data directory, which base backups copy; %d/NAME is a credential of the systemd unit. A second line in the ' +
-      'file is a secret that is good as well, for the time in which it is exchanged.',
+      'file is a secret that is good as well, for the time in which it is exchanged. It excludes watchdog.ssl.',
     of: (config) => config.secretFile,
   },
   'watchdog.status_port': {

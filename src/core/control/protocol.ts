@@ -8,6 +8,7 @@ import type { TargetSessionAttrs } from '../cluster/target-session.js';
 import type { Attachment } from '../conmgr/sessions.js';
 import type { HealthPhase } from '../link/health.js';
 import type { LinkPhase } from '../link/link.js';
+import type { LinkProtection } from '../link/protection.js';
 import type { InstanceState } from '../protocol/attributes.js';
 
 /** Longest request line; an answer is bounded by what conmgr holds. */
@@ -149,6 +150,8 @@ export interface InstanceStatus {
     readonly lastPacketAgeMs: number | null;
     readonly rttMs: number | null;
     readonly packetsReceived: number;
+    /** How it is protected; null while it is not up, absent from an older conmgr. */
+    readonly protection?: LinkProtection | null;
     /** Why there is no link; '' while it is up. */
     readonly failure: string;
   };

@@ -4,6 +4,7 @@
  *
  * The socket is 0600 in pg_stat_tmp of the data directory, so only the owner of the instance and root can connect.
  */
+import type { LinkProtection } from '../link/protection.js';
 import type { TerminatorException } from '../terminator/exceptions.js';
 import type { WouldEnd } from '../terminator/pass.js';
 import { type ControlError, readRequestLine } from './protocol.js';
@@ -113,6 +114,8 @@ export interface LinkStatus {
   readonly packetsReceived: number;
   /** SQL sessions that it has reported; null when it has not, because it was not asked or is too old. */
   readonly sessions: number | null;
+  /** How the link is protected; absent from an older watchdog. */
+  readonly protection?: LinkProtection;
   /** Why the loss of this link would end nothing; '' when it would. */
   readonly spared: string;
 }

@@ -333,6 +333,36 @@ const rows = {
     cause: 'Every number that occurs is a listener, and a listener needs a port.',
     cure: 'Set its port, or remove all lines with that number.',
   },
+  twoProtections: {
+    code: 'CM1059',
+    level: 'ERROR',
+    text: 'parameters "{first}" and "{second}" exclude each other',
+    cause:
+      'A heartbeat link is protected by a secret or by certificates; with both set, neither end could say which.',
+    cure: 'Keep one of them, on both ends the same.',
+  },
+  sslFileMissing: {
+    code: 'CM1060',
+    level: 'ERROR',
+    text: 'heartbeat_sslmode "{mode}" needs {name}',
+    cause:
+      'A watchdog gives a link only to a conmgr that shows a certificate, and its own can be verified only with the one of its authority.',
+    cure: 'Name the file.',
+  },
+  sslFileUnused: {
+    code: 'CM1061',
+    level: 'WARNING',
+    text: 'parameter "{name}" has no effect: heartbeat_sslmode is "disable", and the links are not protected by certificates',
+    cause: 'Files of certificates are named, and nothing says that they are to be used.',
+    cure: 'Set heartbeat_sslmode, best to verify-full, or remove the line.',
+  },
+  sslVerifiesNothing: {
+    code: 'CM1062',
+    level: 'WARNING',
+    text: 'heartbeat_sslmode "require" without heartbeat_sslrootcert verifies no watchdog: somebody between the hosts could pose as one',
+    cause: 'As with libpq, "require" alone encrypts, and takes whatever certificate is shown.',
+    cure: 'Set heartbeat_sslrootcert, and heartbeat_sslmode to verify-full.',
+  },
 
   fileHasErrors: {
     code: 'CM1090',
@@ -343,13 +373,13 @@ const rows = {
     cure: 'Mend them; cm_ctl check shows them again.',
     exit: 78,
   },
-  secretUnusable: {
+  linkFileUnusable: {
     code: 'CM1095',
     level: 'FATAL',
     text: 'parameter "{name}": {reason}',
     cause:
-      'The links are to be protected by a secret, and the file with it is missing, open to others, or holds no good one. Without the secret no link would come up, and one without protection is not made in its place.',
-    cure: 'Do what the message says. Nothing of the secret itself is ever written to a log.',
+      'The links are to be protected, and a file with the secret, the key or a certificate is missing, open to others, or holds nothing good. Without it no link would come up, and one without protection is not made in its place.',
+    cure: 'Do what the message says. Nothing of a secret or a key itself is ever written to a log.',
     exit: 78,
   },
   reloadRejected: {

@@ -93,7 +93,7 @@ export interface Standing {
   readonly disputed: boolean;
   /** Only reported sessions may be ended (watchdog.terminate_scope = monitored), and it has reported none, not even that. */
   readonly untold: boolean;
-  /** It proved that it knows the secret, or none is set. */
+  /** It proved that it knows the secret, or has a certificate; or nothing of it is wanted. */
   readonly authenticated: boolean;
 }
 
@@ -114,6 +114,7 @@ export function reasonAgainst({
   if (!allowed) return 'its address is not in watchdog.allowed_clients';
   if (disputed) return 'another conmgr with the same identity tried to connect from a different address';
   if (untold) return 'it has not told which sessions it watches, and watchdog.terminate_scope is "monitored"';
-  if (!authenticated) return 'it did not prove the secret of watchdog.secret_file';
+  if (!authenticated)
+    return 'it proved neither a secret nor a certificate (watchdog.secret_file, watchdog.ssl)';
   return undefined;
 }

@@ -37,6 +37,7 @@ before(async () => {
         };
         links.push(new FramedSocket(socket, events, below));
       },
+      unproven: (text) => told.push(`unproven: ${text}`),
       plain: () => {
         told.push('plain');
         raw.destroy();
@@ -53,7 +54,7 @@ after(() => {
 });
 
 function open(...secrets: string[]): void {
-  gate = new TlsGate(secrets);
+  gate = new TlsGate({ kind: 'secret', secrets });
   told = [];
   links = [];
 }
@@ -281,7 +282,7 @@ describe('ends that do not fit each other make no link, and both say why', () =>
     const { closed } = call(knowing(SECRET), await listening(plain));
     assert.match(await closed, /^watchdog broke off the TLS handshake/);
     assert.deepEqual(texts, [
-      'the peer speaks TLS, but this end has no secret (watchdog.secret_file, heartbeat_secret_file)',
+      'the peer speaks TLS, but this end does not (watchdog.secret_file or watchdog.ssl, heartbeat_secret_file or heartbeat_sslmode)',
     ]);
   });
 

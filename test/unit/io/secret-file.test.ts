@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readSecretFile, SecretFileError } from '../../../src/io/secret-file.js';
+import { LinkFileError } from '../../../src/io/link-file.js';
+import { readSecretFile } from '../../../src/io/secret-file.js';
 import { temporaryDirectory } from '../../support/tree.js';
 
 const SECRET = '0123456789abcdef'.repeat(4);
@@ -19,9 +20,9 @@ function secretFile(mode: number, text = `${SECRET}\n`): { directory: string; pa
 
 async function refusal(place: Partial<Parameters<typeof readSecretFile>[0]>): Promise<string> {
   try {
-    await readSecretFile({ path: 'secret', base: '/', owner: OWN, env: {}, ...place });
+    await readSecretFile({ path: 'secret', base: '/', parameter: 'x', owner: OWN, env: {}, ...place });
   } catch (error) {
-    assert.ok(error instanceof SecretFileError);
+    assert.ok(error instanceof LinkFileError);
     assert.ok(!error.message.includes(SECRET.slice(0, 8)), 'the message has nothing of the content');
     return error.message;
   }
@@ -33,11 +34,13 @@ describe('a secret file', () => {
     const { directory, path } = secretFile(0o600);
     symlinkSync(path, join(directory, 'link'));
     for (const name of [path, 'secret', './secret', 'link']) {
-      const place = { path: name, base: directory, owner: OWN, env: {} };
+      const place = { path: name, base: directory, parameter: 'x', owner: OWN, env: {} };
       assert.deepEqual(await readSecretFile(place), [SECRET]);
     }
     chmodSync(path, 0o400);
-    assert.deepEqual(await readSecretFile({ path, base: '/', owner: OWN, env: {} }), [SECRET]);
+    assert.deepEqual(await readSecretFile({ path, base: '/', parameter: 'x', owner: OWN, env: {} }), [
+      SECRET,
+    ]);
   });
 
   for (const mode of [0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644, 0o660]) {
@@ -55,7 +58,9 @@ describe('a secret file', () => {
   it('of another user is refused', async () => {
     const { path } = secretFile(0o600);
     if (OWN === 0)
-      assert.deepEqual(await readSecretFile({ path, base: '/', owner: 12_345, env: {} }), [SECRET]);
+      assert.deepEqual(await readSecretFile({ path, base: '/', parameter: 'x', owner: 12_345, env: {} }), [
+        SECRET,
+      ]);
     else {
       assert.match(
         await refusal({ path, owner: OWN + 1 }),
@@ -82,7 +87,7 @@ describe('a secret file', () => {
 
   it('%d/NAME is a credential of the systemd unit, and a clear word where there is none', async () => {
     const { directory } = secretFile(0o400);
-    const place = { path: '%d/secret', base: '/', owner: OWN };
+    const place = { path: '%d/secret', base: '/', parameter: 'x', owner: OWN };
     assert.deepEqual(await readSecretFile({ ...place, env: { CREDENTIALS_DIRECTORY: directory } }), [SECRET]);
     const words = /"%d\/secret" needs the variable CREDENTIALS_DIRECTORY; LoadCredential= in a drop-in/;
     assert.match(await refusal({ path: '%d/secret' }), words);

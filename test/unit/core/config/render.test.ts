@@ -39,7 +39,8 @@ describe('the sample file', () => {
 
   it('shows the defaults: the examples alone and all its lines together mean the same', () => {
     const bare = resolveConmgrConfig(
-      "backend_host0 = 'db1.example.com'\nbackend_hostaddr0 = '192.0.2.1'\nlistener_port0 = 27547\nheartbeat_secret_file = %d/heartbeat-secret",
+      "backend_host0 = 'db1.example.com'\nbackend_hostaddr0 = '192.0.2.1'\nlistener_port0 = 27547\nheartbeat_secret_file = %d/heartbeat-secret\n" +
+        'heartbeat_sslrootcert = root.crt\nheartbeat_sslcert = conmgr.crt\nheartbeat_sslkey = conmgr.key',
     );
     const { config, problems } = resolveConmgrConfig(settings.join('\n'));
     assert.deepEqual(problems.map(formatProblem), []);
@@ -71,7 +72,7 @@ describe('the values in effect', () => {
     ]) {
       assert.ok(listing.includes(line), line);
     }
-    assert.ok(!listing.some((line) => /hostaddr|listener|ssl/.test(line)));
+    assert.ok(!listing.some((line) => /hostaddr|listener|sslrootcert|sslcert|sslkey/.test(line)));
   });
 
   it('are a file that means the same', () => {

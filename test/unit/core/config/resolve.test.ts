@@ -93,32 +93,82 @@ describe('a name', () => {
 });
 
 describe('a parameter whose function is not in this version', () => {
-  const later: readonly (readonly [name: string, ownDefault: string, other: string])[] = [
-    ['heartbeat_sslmode', 'disable', 'require'],
-    ['heartbeat_sslrootcert', "''", "'/etc/root.crt'"],
-    ['heartbeat_sslcert', "''", "'/etc/conmgr.crt'"],
-    ['heartbeat_sslkey', "''", "'/etc/conmgr.key'"],
-  ];
-  for (const [name, ownDefault, other] of later) {
-    it(`may be set to its default only: ${name} = ${ownDefault}`, () => {
-      assert.deepEqual(errors(`${HOST}${name} = ${ownDefault}`), []);
-      assert.deepEqual(errors(`${HOST}${name} = ${other}`), [
-        `conmgr.conf:2: parameter "${name}" is not available in this version`,
-      ]);
-    });
-  }
+  const { plain } = CONMGR_TABLES;
+  const tables = {
+    ...CONMGR_TABLES,
+    plain: { ...plain, max_lag: { ...plain.max_lag, availability: 'later' } },
+  } as unknown as typeof CONMGR_TABLES;
+  const errorsThen = (text: string) =>
+    resolveConmgrConfig(text, 'conmgr.conf', tables).problems.map(formatProblem);
+
+  it('may be set to its default only', () => {
+    assert.deepEqual(errorsThen(`${HOST}max_lag = 0`), []);
+    assert.deepEqual(errorsThen(`${HOST}max_lag = 5`), [
+      'conmgr.conf:2: parameter "max_lag" is not available in this version',
+    ]);
+  });
 
   it('becomes usable by one word in its row', () => {
-    const { plain } = CONMGR_TABLES;
-    const tables = {
-      ...CONMGR_TABLES,
-      plain: {
-        ...plain,
-        heartbeat_sslmode: { ...plain.heartbeat_sslmode, availability: 'now' },
-      },
-    } as unknown as typeof CONMGR_TABLES;
-    const { problems } = resolveConmgrConfig(`${HOST}heartbeat_sslmode = require`, 'conmgr.conf', tables);
-    assert.deepEqual(problems, []);
+    assert.deepEqual(errors(`${HOST}max_lag = 5`), []);
+  });
+});
+
+describe('certificates of the links', () => {
+  const FILES = 'heartbeat_sslcert = a.crt\nheartbeat_sslkey = a.key\n';
+  const ROOT = 'heartbeat_sslrootcert = root.crt\n';
+  const remarks = (text: string): string[] => resolveConmgrConfig(text).remarks.map(formatProblem);
+
+  it('are complete with the mode, the two files of conmgr and the authority', () => {
+    for (const mode of ['verify-ca', 'verify-full', 'require', 'Verify-Full']) {
+      const text = `${HOST}${FILES}${ROOT}heartbeat_sslmode = ${mode}`;
+      const config = valid(text);
+      assert.equal(config.heartbeatSslmode, mode.toLowerCase());
+      assert.equal(config.heartbeatSslrootcert, 'root.crt');
+      assert.equal(config.heartbeatSslcert, 'a.crt');
+      assert.equal(config.heartbeatSslkey, 'a.key');
+      assert.deepEqual(remarks(text), []);
+    }
+  });
+
+  it('lack what is not named, each in a line of its own', () => {
+    assert.deepEqual(errors(`${HOST}heartbeat_sslmode = verify-full`), [
+      'conmgr.conf:2: heartbeat_sslmode "verify-full" needs heartbeat_sslrootcert',
+      'conmgr.conf:2: heartbeat_sslmode "verify-full" needs heartbeat_sslcert',
+      'conmgr.conf:2: heartbeat_sslmode "verify-full" needs heartbeat_sslkey',
+    ]);
+    assert.equal(errors(`${HOST}heartbeat_sslmode = require`).length, 2);
+  });
+
+  it('of an unverified watchdog are told in a WARNING', () => {
+    const [remark, ...others] = remarks(`${HOST}${FILES}heartbeat_sslmode = require`);
+    assert.match(
+      remark ?? '',
+      /^conmgr\.conf:4: heartbeat_sslmode "require" without heartbeat_sslrootcert verifies no/,
+    );
+    assert.deepEqual(others, []);
+  });
+
+  it('that are named but not used are told in a WARNING each', () => {
+    const said = remarks(`${HOST}${FILES}${ROOT}`);
+    assert.equal(said.length, 3);
+    for (const one of said) assert.match(one, /has no effect: heartbeat_sslmode is "disable"/);
+  });
+
+  it('exclude a secret', () => {
+    assert.deepEqual(
+      errors(`${HOST}${FILES}${ROOT}heartbeat_sslmode = verify-ca\nheartbeat_secret_file = secret`),
+      ['conmgr.conf:6: parameters "heartbeat_sslmode" and "heartbeat_secret_file" exclude each other'],
+    );
+  });
+
+  it('are never optional: allow and prefer of libpq are refused in words', () => {
+    for (const mode of ['allow', 'prefer']) {
+      assert.deepEqual(errors(`${HOST}heartbeat_sslmode = ${mode}`), [
+        'conmgr.conf:2: invalid value for parameter "heartbeat_sslmode": a heartbeat link never falls back to plain ' +
+          'text, as whoever stands between the hosts could bring that about; available values: disable, require, ' +
+          'verify-ca, verify-full',
+      ]);
+    }
   });
 });
 

@@ -45,7 +45,10 @@ describe('which link may cause an end', () => {
     [{ welcomed: false }, 'it was never accepted'],
     [{ beats: 2 }, 'it had sent only 2 heartbeats'],
     [{ allowed: false }, 'its address is not in watchdog.allowed_clients'],
-    [{ authenticated: false }, 'it did not prove the secret of watchdog.secret_file'],
+    [
+      { authenticated: false },
+      'it proved neither a secret nor a certificate (watchdog.secret_file, watchdog.ssl)',
+    ],
     [{ disputed: true }, 'another conmgr with the same identity tried to connect from a different address'],
     [
       { untold: true },
