@@ -153,7 +153,6 @@ function messages(): string {
 /** Placed alone on a line as `@NAME@`; `mode WORDS` places one mode of cm_ctl. */
 const LISTS: Readonly<Record<string, () => string>> = {
   'conmgr parameters': () => parameterSections(conmgrParameterDocs(), 'conmgr'),
-  'reserved conmgr parameters': () => reservedParameters(conmgrParameterDocs()),
   'watchdog parameters': () => parameterSections(watchdogParameterDocs(), 'the watchdog'),
   'reserved watchdog parameters': () => reservedParameters(watchdogParameterDocs()),
   'cm_ctl synopsis': synopsis,

@@ -17,6 +17,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
 import type { NamedDescriptor } from '../io/handed-descriptors.js';
+import { certificateStatus } from '../io/link-protection.js';
 import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
@@ -241,6 +242,7 @@ export class Daemon {
         lastReload: this.#reloads.last,
         descriptors: { limit: descriptorLimit, open: openDescriptors() },
         protectionOf: (instance) => this.#links.protectionOf(instance),
+        ...certificateStatus(this.#links.security),
       },
       peers,
       (session) => this.#gateway.traffic(session),

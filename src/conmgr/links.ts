@@ -39,6 +39,11 @@ export class Links {
     return this.#protections.get(instance) ?? 'none';
   }
 
+  /** How links are protected that are made from now on. */
+  get security(): LinkSecurity {
+    return this.#security;
+  }
+
   /** Links that are made from now on are protected in this way. */
   protect(security: LinkSecurity): void {
     this.#security = security;

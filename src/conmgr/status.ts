@@ -3,7 +3,12 @@
 import type { Member } from '../core/cluster/view.js';
 import type { ConmgrCore } from '../core/conmgr/core.js';
 import { type Instance, roleOf } from '../core/conmgr/instance.js';
-import type { ApplicationStatus, InstanceStatus, StatusReport } from '../core/control/protocol.js';
+import type {
+  ApplicationStatus,
+  CertificateStatus,
+  InstanceStatus,
+  StatusReport,
+} from '../core/control/protocol.js';
 import { STATUS_VERSION } from '../core/control/protocol.js';
 import { formatPosition } from '../core/instance/position.js';
 import { HEALTH_MEANING } from '../core/link/health-meaning.js';
@@ -22,6 +27,7 @@ export interface ProcessFacts {
   readonly listenAddresses: readonly string[];
   readonly lastReload: StatusReport['lastReload'];
   readonly descriptors: StatusReport['descriptors'];
+  readonly certificates?: readonly CertificateStatus[];
   readonly protectionOf: (instance: number) => LinkProtection;
 }
 
@@ -59,6 +65,7 @@ export function statusReport(
     primary: core.view.primary ?? null,
     lastReload: facts.lastReload,
     descriptors: facts.descriptors,
+    ...(facts.certificates === undefined ? {} : { certificates: facts.certificates }),
     instances: core.instances.map((instance) => {
       const member = core.view.members.find((one) => one.number === instance.number);
       const sessions = core.sessions.countOf(instance.number);

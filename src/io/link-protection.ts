@@ -2,6 +2,8 @@
 import { stat } from 'node:fs/promises';
 import type { ConmgrConfig, WatchdogConfig } from '../core/config/types.js';
 import { judgeValidity } from '../core/config/validity.js';
+import type { CertificateStatus } from '../core/control/protocol.js';
+import { formatUtc } from '../core/messages/format.js';
 import type { Log } from '../core/messages/message.js';
 import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import type { WallMs } from '../core/time.js';
@@ -115,6 +117,19 @@ function needed(file: NamedFile | undefined, parameter: string): NamedFile {
   return file;
 }
 
+/** The certificates of which the status tells. */
+export function certificateStatus(security: LinkSecurity | GateSecurity | undefined): {
+  readonly certificates?: readonly CertificateStatus[];
+} {
+  if (security?.kind !== 'certificate') return {};
+  return {
+    certificates: security.certificates.shown.map(({ parameter, path, fromMs, toMs }) => ({
+      ...{ parameter, path },
+      ...{ validFrom: fromMs, validTo: toMs },
+    })),
+  };
+}
+
 /** Says which certificates have expired or will soon. */
 export function reportValidity(
   security: LinkSecurity | GateSecurity | undefined,
@@ -126,7 +141,7 @@ export function reportValidity(
     const finding = judgeValidity(span, now);
     if (finding === undefined) continue;
     const params = { path: span.path, name: span.parameter };
-    const date = new Date(finding.is === 'notYetValid' ? span.fromMs : span.toMs).toISOString().slice(0, 10);
+    const date = formatUtc(finding.is === 'notYetValid' ? span.fromMs : span.toMs).slice(0, 10);
     const days = 'days' in finding ? finding.days : 0;
     const row = {
       expired: PROCESS_MESSAGES.certificateExpired,

@@ -8,6 +8,8 @@ import { terminatorExceptions } from '../core/terminator/exceptions.js';
 import type { Rights } from '../core/terminator/statements.js';
 import { reasonAgainst } from '../core/terminator/verdict.js';
 import type { MonotonicMs, WallMs } from '../core/time.js';
+import { certificateStatus } from '../io/link-protection.js';
+import type { GateSecurity } from '../io/link-security.js';
 import type { Link } from './link.js';
 import type { Terminator } from './terminator.js';
 
@@ -29,8 +31,10 @@ export interface StatusSource {
   readonly connected: boolean;
   readonly links: readonly Link[];
   readonly isAllowed: (address: string) => boolean;
-  /** A secret is set, without which the loss of a link ends nothing. */
+  /** A secret or a certificate is wanted, without which the loss of a link ends nothing. */
   readonly isProtected: boolean;
+  /** Which. */
+  readonly protection: GateSecurity | undefined;
   readonly terminator: Terminator;
   readonly findings: readonly string[];
   readonly now: MonotonicMs;
@@ -67,6 +71,7 @@ export function statusReport(source: StatusSource): WatchdogStatus {
       text: attributes.text,
       changedAt: source.changedAt,
     },
+    ...certificateStatus(source.protection),
     links: source.links.map((link) => linkStatus(link, source)),
     losses,
     terminator: {

@@ -221,6 +221,7 @@ export class Watchdog {
       links: [...this.#links.up],
       isAllowed: (address) => this.#links.isAllowed(address),
       isProtected: this.#links.isProtected,
+      protection: this.#settings.protection,
       terminator: this.terminator,
       findings: [
         ...this.#rights.texts,

@@ -97,10 +97,21 @@ export interface StatusReport {
   readonly primary: number | null;
   readonly lastReload: { readonly at: number; readonly problems: readonly string[] } | null;
   readonly descriptors: { readonly limit: number; readonly open: number };
+  /** Those that protect the links, if any do. */
+  readonly certificates?: readonly CertificateStatus[];
   readonly instances: readonly InstanceStatus[];
   readonly applications: readonly ApplicationStatus[];
   /** Absent where nothing is wanted of the kernel: guard is off, and no listener may redirect. */
   readonly kernel?: KernelStatus;
+}
+
+/** A certificate of this process, or of the authorities of its peers, as it was read last. */
+export interface CertificateStatus {
+  /** That names its file. */
+  readonly parameter: string;
+  readonly path: string;
+  readonly validFrom: number;
+  readonly validTo: number;
 }
 
 /** What conmgr does through the kernel, by way of conmgr-helper. */

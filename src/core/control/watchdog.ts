@@ -7,7 +7,7 @@
 import type { LinkProtection } from '../link/protection.js';
 import type { TerminatorException } from '../terminator/exceptions.js';
 import type { WouldEnd } from '../terminator/pass.js';
-import { type ControlError, readRequestLine } from './protocol.js';
+import { type CertificateStatus, type ControlError, readRequestLine } from './protocol.js';
 
 /** Names of the watchdog's files in pg_stat_tmp, which base backups leave out. */
 export const WATCHDOG_FILES = {
@@ -63,6 +63,8 @@ export interface WatchdogStatus {
   readonly closed: string | null;
   readonly maxLinks: number;
   readonly instance: WatchedInstance;
+  /** Those that protect the links, if any do. */
+  readonly certificates?: readonly CertificateStatus[];
   readonly links: readonly LinkStatus[];
   readonly losses: readonly LossStatus[];
   readonly terminator: {

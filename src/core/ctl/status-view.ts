@@ -12,6 +12,7 @@ import {
 import { kernelFacts } from './kernel-view.js';
 import { labelled } from './labelled.js';
 import type { SHOW_CHOICES } from './options.js';
+import { protectionFacts } from './protection-view.js';
 import { type Cell, renderTable, type Style, type TableLayout, type TableRow } from './table.js';
 
 /** How and what to show. */
@@ -77,6 +78,7 @@ function head(report: StatusReport, layout: StatusLayout): string[] {
       'Heartbeat',
       `every ${formatPeriod(report.heartbeatIntervalMs)}, time-out ${formatPeriod(report.heartbeatTimeoutMs)}`,
     ],
+    ...protectionFacts(report),
     ['Applications', `${report.applications.length}${limit}`],
     ...kernelFacts(report),
     ['Descriptors', `${descriptors.open} of ${descriptors.limit} open`],

@@ -88,6 +88,7 @@ function linkTable(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset
     { title: 'time-out', align: 'right' as const },
     { title: 'packet', align: 'right' as const },
     { title: 'rtt', align: 'right' as const },
+    { title: 'protection' },
     { title: 'since' },
   ];
   const rows = status.links.map((link): TableRow => {
@@ -100,6 +101,7 @@ function linkTable(status: WatchdogStatus, layout: TableLayout, zone: ZoneOffset
         formatPeriod(link.timeoutMs),
         { text: formatSpan(link.lastPacketAgeMs), style: late ? 'warning' : undefined },
         link.rttMs === null ? '-' : formatRoundTrip(link.rttMs),
+        link.protection ?? '-',
         formatMoment(link.connectedAt, status.now, zone),
       ],
       remark: link.spared === '' ? '' : `its loss would end nothing: ${link.spared}`,

@@ -1,10 +1,11 @@
 /** The metrics of conmgr. docs/status-port.md lists them from this table. */
 import { TARGETS } from '../cluster/target-session.js';
 import type { InstanceStatus, StatusReport } from '../control/protocol.js';
+import { LINK_PROTECTIONS } from '../link/protection.js';
 import { INSTANCE_STATES } from '../protocol/attributes.js';
 import type { EventCounts } from './event-log.js';
 import { type MetricRow, type MetricTable, oneHot, only, type Sample } from './exposition.js';
-import { eventRows } from './shared-metrics.js';
+import { certificateRow, eventRows } from './shared-metrics.js';
 
 /** What the values are taken from. */
 export interface ConmgrSource {
@@ -167,6 +168,18 @@ export const CONMGR_METRICS: MetricTable<ConmgrSource> = [
     ({ link }) => link.packetsReceived,
     'counter',
   ),
+  {
+    name: 'conmgr_link_protection',
+    type: 'gauge',
+    help: '1 for the way in which the link is protected, 0 for the others; absent while it is not up.',
+    labels: [...INSTANCE, 'protection'],
+    of: ({ report }) =>
+      report.instances.flatMap((one) => {
+        const { protection } = one.link;
+        return protection == null ? [] : oneHot(labelsOf(one), LINK_PROTECTIONS, protection);
+      }),
+  },
+  certificateRow<ConmgrSource>('conmgr', ({ report }) => report.certificates),
   {
     name: 'conmgr_sessions',
     type: 'gauge',

@@ -8,6 +8,7 @@ import {
   formatServerVersion,
   formatSpan,
 } from '../ctl/amounts.js';
+import { certificateFacts, protectionWords } from '../ctl/protection-view.js';
 import type { StatusEvent } from './event-log.js';
 import { type Html, html, NOTHING } from './html.js';
 import {
@@ -70,14 +71,15 @@ ${report.instances.map(
 
 /** The link: drawn through while it is up, broken while it is not. */
 function wire({ link }: InstanceStatus, { heartbeatTimeoutMs }: StatusReport): Html {
-  const { phase, lastPacketAgeMs, rttMs, failure } = link;
+  const { phase, lastPacketAgeMs, rttMs, failure, protection } = link;
   if (phase !== 'up') {
     return html`<div class="wire bad"><b>link ${phase}</b><span>${failure}</span></div>`;
   }
   const late = (lastPacketAgeMs ?? 0) > heartbeatTimeoutMs / 2;
   return html`<div class="wire ${late ? 'warning' : 'good'}"><b>link up</b>
 <span>last packet ${lastPacketAgeMs === null ? 'unknown' : `${formatSpan(lastPacketAgeMs)} ago`}</span>
-${rttMs === null ? NOTHING : html`<span>round trip ${formatRoundTrip(rttMs)}</span>`}</div>`;
+${rttMs === null ? NOTHING : html`<span>round trip ${formatRoundTrip(rttMs)}</span>`}
+<span>${protectionWords(protection)}</span></div>`;
 }
 
 function node(one: InstanceStatus, report: StatusReport): Html {
@@ -135,6 +137,7 @@ function processFacts(report: StatusReport): Html {
         'heartbeat',
         `every ${formatPeriod(report.heartbeatIntervalMs)}, time-out ${formatPeriod(report.heartbeatTimeoutMs)}`,
       ],
+      ...certificateFacts(report),
       ['descriptors', `${descriptors.open} of ${descriptors.limit} open`],
       ['helper', kernel === undefined ? '' : kernel.helper || 'reached'],
       ['guard', kernel?.guard.wanted !== true ? '' : kernel.guard.problem || 'active'],

@@ -1,9 +1,10 @@
 /** The metrics of the watchdog. docs/status-port.md lists them from this table. */
 import type { LinkStatus, WatchdogStatus } from '../control/watchdog.js';
+import { LINK_PROTECTIONS } from '../link/protection.js';
 import { INSTANCE_STATES } from '../protocol/attributes.js';
 import type { EventCounts } from './event-log.js';
 import { type MetricRow, type MetricTable, oneHot, only } from './exposition.js';
-import { eventRows } from './shared-metrics.js';
+import { certificateRow, eventRows } from './shared-metrics.js';
 
 /** What the values are taken from. */
 export interface WatchdogSource {
@@ -111,6 +112,17 @@ export const WATCHDOG_METRICS: MetricTable<WatchdogSource> = [
     ({ packetsReceived }) => packetsReceived,
     'counter',
   ),
+  {
+    name: 'conmgr_watchdog_link_protection',
+    type: 'gauge',
+    help: '1 for the way in which the link is protected, 0 for the others.',
+    labels: [...LINK, 'protection'],
+    of: ({ status }) =>
+      status.links.flatMap(({ address, port, label, protection }) =>
+        protection === undefined ? [] : oneHot([address, String(port), label], LINK_PROTECTIONS, protection),
+      ),
+  },
+  certificateRow<WatchdogSource>('conmgr_watchdog', ({ status }) => status.certificates),
   gauge(
     'conmgr_watchdog_pending_losses',
     'Client hosts that were lost and of which sessions are still to be ended or looked for.',

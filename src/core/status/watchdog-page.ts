@@ -1,6 +1,7 @@
 /** The page of the watchdog: its instance, the conmgrs that are linked, who was lost, what has happened. */
 import type { LinkStatus, LossStatus, WatchdogStatus } from '../control/watchdog.js';
 import { count, formatRoundTrip, formatServerVersion, formatSpan } from '../ctl/amounts.js';
+import { certificateFacts, protectionWords } from '../ctl/protection-view.js';
 import type { StatusEvent } from './event-log.js';
 import { type Html, html, NOTHING } from './html.js';
 import {
@@ -80,11 +81,12 @@ ${shown.map(
   );
 }
 
-function wire({ lastPacketAgeMs, rttMs, timeoutMs }: LinkStatus): Html {
+function wire({ lastPacketAgeMs, rttMs, timeoutMs, protection }: LinkStatus): Html {
   const tone: Tone = lastPacketAgeMs > timeoutMs / 2 ? 'warning' : 'good';
   return html`<div class="wire ${tone}"><b>link up</b>
 <span>last packet ${formatSpan(lastPacketAgeMs)} ago</span>
-${rttMs === null ? NOTHING : html`<span>round trip ${formatRoundTrip(rttMs)}</span>`}</div>`;
+${rttMs === null ? NOTHING : html`<span>round trip ${formatRoundTrip(rttMs)}</span>`}
+<span>${protectionWords(protection)}</span></div>`;
 }
 
 function node(link: LinkStatus, now: number): Html {
@@ -136,6 +138,7 @@ function processFacts(status: WatchdogStatus): Html {
       ['program', status.software],
       ['PID', `${status.pid}, started ${ago(status.startedAt, status.now)}`],
       ['heartbeat port', status.closed ?? `${status.port} on ${status.listenAddresses.join(', ')}`],
+      ...certificateFacts(status),
       ['links', `${status.links.length} of ${status.maxLinks}`],
     ]),
   );

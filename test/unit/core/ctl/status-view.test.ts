@@ -46,6 +46,7 @@ Process:      PID 1234, running for 3 d, conmgr 1.2.3
 Port:         27546 on 127.0.0.1, ::1
 Primary:      instance 0 (db1:5432)
 Heartbeat:    every 10 s, time-out 20 s
+Protection:   none
 Applications: 2
 Descriptors:  23 of 1024 open
 

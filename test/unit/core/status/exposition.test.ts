@@ -97,9 +97,21 @@ describe('the metrics of conmgr tell the same as its status', () => {
     assert.equal(sampleOf(metrics, 'conmgr_instance_lag_bytes', { backend: '0' }), undefined);
     assert.equal(sampleOf(metrics, 'conmgr_link_up', first), 1);
     assert.equal(sampleOf(metrics, 'conmgr_link_up', { backend: '2' }), 0);
+    assert.equal(sampleOf(metrics, 'conmgr_link_protection', { ...first, protection: 'none' }), 1);
+    assert.equal(sampleOf(metrics, 'conmgr_link_protection', { ...first, protection: 'certificate' }), 0);
+    assert.equal(sampleOf(metrics, 'conmgr_link_protection', { backend: '2' }), undefined);
     assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', first), 0.4);
     assert.equal(sampleOf(metrics, 'conmgr_link_last_packet_age_seconds', { backend: '2' }), undefined);
     assert.equal(sampleOf(metrics, 'conmgr_link_round_trip_seconds', first), 0.00041);
+  });
+
+  it('of certificates: the second from which on none of them is good', () => {
+    const certificates = [
+      { parameter: 'heartbeat_sslcert', path: '/a.crt', validFrom: NOW, validTo: NOW + 1000 },
+    ];
+    const metrics = metricsOf(statusOf({ certificates }));
+    const labels = { parameter: 'heartbeat_sslcert' };
+    assert.equal(sampleOf(metrics, 'conmgr_certificate_expiry_time_seconds', labels), NOW / 1000 + 1);
   });
 
   it('of sessions', () => {

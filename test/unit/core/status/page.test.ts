@@ -21,7 +21,10 @@ describe('the page of conmgr', () => {
   it('shows each instance with role, link and age of the last packet', () => {
     const text = textOf(conmgrPage(statusOf(), []));
     assert.match(text, /The primary is db1:5432/);
-    assert.match(text, /link up last packet 0\.4 s ago round trip 0\.41 ms 0: db1:5432 up primary/);
+    assert.match(
+      text,
+      /link up last packet 0\.4 s ago round trip 0\.41 ms not protected 0: db1:5432 up primary/,
+    );
     assert.match(text, /1: db2:5432 up standby .* lag 16 kB/);
   });
 
