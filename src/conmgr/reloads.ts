@@ -113,6 +113,7 @@ export class Reloads {
     const isProtectionNew = !isDeepStrictEqual(security, this.#security);
     this.#security = security;
     this.#options.links.protect(security);
+    if (isProtectionNew) run(core.protectionChanged(clock.monotonicMs()));
     const changes = [
       ...diff.reloadable,
       ...(isProtectionNew ? ['the protection of links made from now on'] : []),

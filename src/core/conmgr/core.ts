@@ -236,6 +236,13 @@ export class ConmgrCore {
     return this.#finish(now);
   }
 
+  /** Links that are made from now on are protected in another way. */
+  protectionChanged(now: MonotonicMs): readonly ConmgrEffect[] {
+    if (this.ending) return this.#finish(now);
+    for (const instance of this.#set.all) this.#stepLink(instance, { type: 'protected' }, now);
+    return this.#finish(now);
+  }
+
   /** The identity of the set is learned afresh. */
   forgetCluster(now: MonotonicMs): readonly ConmgrEffect[] {
     this.#set.forgetCluster();

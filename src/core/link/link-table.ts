@@ -101,6 +101,19 @@ const ROWS: readonly Row<LinkPhase, LinkData, LinkEvent, LinkEffect>[] = [
     act: (data, { settings }) => ({ data: { ...data, settings } }),
   }),
   row({
+    from: ['connecting', 'greeting', 'waiting'],
+    on: 'protected',
+    to: 'resolving',
+    why: 'Whoever mends a secret or a certificate waits for the link, and a refusal of before says nothing of it.',
+    act: (data, _event, now) => disconnectThen(beginAttempt(data, now)),
+  }),
+  row({
+    from: every,
+    on: 'protected',
+    to: 'same',
+    why: 'What is up stays; the next connection is protected in the new way.',
+  }),
+  row({
     from: every,
     on: 'expect',
     to: 'same',

@@ -101,6 +101,8 @@ export type LinkEvent =
   /** The moment given by wakeAt() has come; `lateMs`: how late the process itself was. */
   | { readonly type: 'woke'; readonly lateMs: number }
   | { readonly type: 'configured'; readonly settings: LinkSettings }
+  /** What protects links has changed: an attempt may succeed now. */
+  | { readonly type: 'protected' }
   | { readonly type: 'expect'; readonly systemIdentifier: bigint; readonly pinned: boolean };
 export const LINK_EVENTS = [
   'start',
@@ -113,6 +115,7 @@ export const LINK_EVENTS = [
   'violated',
   'woke',
   'configured',
+  'protected',
   'expect',
 ] as const satisfies readonly LinkEvent['type'][];
 

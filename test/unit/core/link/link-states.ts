@@ -170,6 +170,7 @@ export const EVENTS: Readonly<Record<string, readonly [now: MonotonicMs, event: 
   'woken after 3 s': [3100, { type: 'woke', lateMs: 0 }],
   'woken after 3 s, late': [3900, { type: 'woke', lateMs: 800 }],
   configured: [200, { type: 'configured', settings: { ...SETTINGS, intervalMs: 500, timeoutMs: 1500 } }],
+  protected: [200, { type: 'protected' }],
   expect: [200, { type: 'expect', systemIdentifier: CLUSTER, pinned: false }],
 };
 

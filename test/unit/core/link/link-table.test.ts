@@ -17,6 +17,9 @@ const failed = (text: string): Outcome => ['waiting', 'disconnect', `report fail
 const LOST_BY_PROTOCOL: Outcome = ['waiting', 'report lost by protocol', 'disconnect'];
 
 /** What each event does in each state. An event that is not listed changes neither phase nor has an effect. */
+/** An attempt from its beginning. */
+const AGAIN: Outcome = ['resolving', 'disconnect', 'resolve'];
+
 const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> = {
   stopped: { start: ['resolving', 'resolve'] },
   resolving: {
@@ -33,6 +36,7 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
   },
   connecting: {
     stop: DONE,
+    protected: AGAIN,
     connected: ['greeting', 'send hello'],
     closed: failed('connection reset'),
     violated: failed('frame length 0'),
@@ -40,11 +44,13 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
   },
   'connecting, more addresses': {
     stop: DONE,
+    protected: AGAIN,
     connected: ['greeting', 'send hello'],
     ...each(['closed', 'violated', ...AFTER_CONNECT_TIMEOUT], NEXT_ADDRESS),
   },
   greeting: {
     stop: DONE,
+    protected: AGAIN,
     welcome: ['up', 'report up', 'send beat'],
     'welcome of another cluster': failed(
       'watchdog belongs to another cluster, with system identifier 7000000000000000002 instead of 7000000000000000001',
@@ -59,6 +65,7 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
   },
   'greeting, more addresses': {
     stop: DONE,
+    protected: AGAIN,
     welcome: ['up', 'report up', 'send beat'],
     'reject limit': ['waiting', 'disconnect', 'report rejected limit'],
     ...each(
@@ -112,6 +119,7 @@ const EXPECTED: Readonly<Record<StateName, Readonly<Record<string, Outcome>>>> =
   ),
   waiting: {
     stop: DONE,
+    protected: AGAIN,
     ...each(['woken after 1 s', ...AFTER_CONNECT_TIMEOUT], ['resolving', 'resolve']),
   },
 };
