@@ -1,17 +1,17 @@
 /** A look at conmgr-helper before a conmgr takes over from one that runs: what could keep it from starting is seen then. */
 import type { ConmgrConfig } from '../core/config/types.js';
-import { systemClock } from '../io/clock.js';
+import type { Clock } from '../core/time.js';
 import { type Abilities, assertGuard, probeHelper } from '../io/helper-abilities.js';
 import { HelperClient, HelperUnreachable, REFUSED } from '../io/helper-client.js';
 import { START_PATIENCE_MS } from './kernel.js';
 
 /** With guard = on: rejects with MessageError (guardImpossible) when sockets cannot be ended at this moment. `path`: socket
  *  of the helper. */
-export async function tryGuard(path: string, config: ConmgrConfig): Promise<void> {
+export async function tryGuard(path: string, config: ConmgrConfig, clock: Clock): Promise<void> {
   if (!config.guard) return;
   let cause = new HelperUnreachable('no answer');
   const found = await new Promise<Abilities | HelperUnreachable>((resolve) => {
-    const patience = systemClock.setTimer(START_PATIENCE_MS, () => end(cause));
+    const patience = clock.setTimer(START_PATIENCE_MS, () => end(cause));
     const end = (outcome: Abilities | HelperUnreachable): void => {
       patience.cancel();
       client.close();
@@ -23,7 +23,7 @@ export async function tryGuard(path: string, config: ConmgrConfig): Promise<void
     };
     const client = new HelperClient({
       path,
-      clock: systemClock,
+      clock,
       onUp: () => void probe(),
       onDown: (error) => {
         cause = error;

@@ -89,7 +89,7 @@ async function start(
   }
   const helperSocket = process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET;
   // What could keep this process from starting is looked at before anything of a predecessor is touched.
-  await tryGuard(helperSocket, config);
+  await tryGuard(helperSocket, config, systemClock);
   const { lock, inheritance } = takesOver
     ? await succeed({ directory: real, conmgrId: id, config, log })
     : {

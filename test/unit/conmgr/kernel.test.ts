@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { tryGuard } from '../../../src/conmgr/guard-trial.js';
 import { Kernel } from '../../../src/conmgr/kernel.js';
 import { resolveConmgrConfig } from '../../../src/core/config/resolve.js';
 import type { ConmgrConfig } from '../../../src/core/config/types.js';
@@ -132,18 +133,17 @@ describe('conmgr and what it wants of the kernel', () => {
     return true;
   };
   /** Starts with guard = on, and lets time pass until that is settled. */
-  const started = async (text = `${SERVERS}guard = on\n`): Promise<void> => {
-    let settled = false;
-    const starting = make(text)
-      .start()
-      .finally(() => {
-        settled = true;
-      });
-    starting.catch(() => {});
+  const started = (text = `${SERVERS}guard = on\n`): Promise<void> => settled(make(text).start());
+  const settled = async (starting: Promise<void>): Promise<void> => {
+    let isSettled = false;
+    const note = (): void => {
+      isSettled = true;
+    };
+    starting.then(note, note);
     await eventually(
       () => {
-        if (!settled) clock.advance(25);
-        return settled;
+        if (!isSettled) clock.advance(25);
+        return isSettled;
       },
       { everyMs: 2, what: 'the start' },
     );
@@ -196,6 +196,37 @@ describe('conmgr and what it wants of the kernel', () => {
   it('does not start with guard = on where the kernel cannot end sockets', async () => {
     await serve('the kernel was built without INET_DIAG_DESTROY');
     await assert.rejects(started(), refusal(/without INET_DIAG_DESTROY$/, /journalctl -u conmgr-helper/));
+  });
+
+  it('has the routes of a predecessor that is just gone, at the first attempt', async () => {
+    await serve();
+    await make(`${SERVERS}${LISTENERS}`).start();
+    await routes('192.0.2.10');
+    const taken = fake.routesRemoved;
+    kernel.close();
+    await make(`${SERVERS}${LISTENERS}`).start();
+    await eventually(() => fake.routesRemoved >= taken + 2 && fake.routes.size === 2, {
+      everyMs: 2,
+      what: 'the routes are taken back and made again',
+    });
+    await routes('192.0.2.10');
+    assert.deepEqual(
+      lines.filter((line) => /WARNING|refused/.test(line)),
+      [],
+    );
+  });
+
+  it('before it takes over from one that runs, looks whether guard = on is possible, and touches nothing', async () => {
+    make(`${SERVERS}${LISTENERS}guard = on\n`);
+    const trial = (): Promise<void> => settled(tryGuard(path, config, clock));
+    await assert.rejects(trial(), refusal(/cannot be reached: no such file/, /systemctl enable/));
+    await serve();
+    await trial();
+    allow(`user ${self}\ntarget 192.0.2.10 5432\n`);
+    await assert.rejects(trial(), refusal(/no list of conmgr-helper allows/, /cm_ctl register/));
+    allow(`user ${self + 1}\n`);
+    await assert.rejects(trial(), refusal(/no list in .* names user/, /cm_ctl register/));
+    assert.equal(fake.routes.size, 0);
   });
 
   it('waits with guard = on for a helper that goes away just then and comes back', async () => {

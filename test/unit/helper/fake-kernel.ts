@@ -24,6 +24,8 @@ export class FakeKernel implements Kernel, SocketTable, RouteMap {
   endErrno = 0;
   openError: Error | undefined;
   routeError: Error | undefined;
+  /** How often a route was taken back. */
+  routesRemoved = 0;
   cookie: bigint | undefined = 7n;
   #next = 1n;
 
@@ -102,6 +104,7 @@ export class FakeKernel implements Kernel, SocketTable, RouteMap {
   remove(port: number): void {
     if (this.routeError !== undefined) throw this.routeError;
     this.routes.delete(port);
+    this.routesRemoved += 1;
   }
 
   clear(): void {
