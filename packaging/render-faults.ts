@@ -20,8 +20,8 @@ function rows(): string {
     FAULT_ROWS.flatMap((row): Cells[] => {
       const head: Cells = [row.row, row.fault, row.expected];
       if (typeof row.proof !== 'string') {
-        const { only, test } = row.proof;
-        return [[...head, `"${test}"`, '', `asserted by \`make test-system ONLY=${only}\``]];
+        const { by, test } = row.proof;
+        return [[...head, `"${test}"`, '', `asserted by \`${by}\``]];
       }
       const result = measured.find((one) => one.row === row.row);
       return linesOf(row, result).map(({ what, bound, measured: found }, at) => [

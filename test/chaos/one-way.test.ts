@@ -1,4 +1,4 @@
-/** Paths that lose everything in one direction: row 2. */
+/** Paths that lose everything in one direction: rows 2 and 3. */
 import { it } from 'node:test';
 import { nowMs } from './harness/application.js';
 import { Backends } from './harness/backends.js';
@@ -33,3 +33,4 @@ async function loseOneWay(trial: Trial, way: Way): Promise<void> {
 }
 
 it(...row(2, (trial) => loseOneWay(trial, 'in')));
+it(...row(3, (trial) => loseOneWay(trial, 'out')));

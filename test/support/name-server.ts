@@ -1,6 +1,7 @@
 /** Host names for a program under test, below it: a module loaded before it answers getaddrinfo from a file. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { giveToServers } from './postgres-account.js';
 import { temporaryDirectory } from './tree.js';
 
 /** The addresses of a name; error: it cannot be resolved now; silence: no answer comes. */
@@ -33,6 +34,8 @@ export class NameServer {
     writeFileSync(module, PRELOADED);
     writeFileSync(`${this.#file}.asked`, '');
     this.env = { NODE_OPTIONS: `--require=${module}`, TEST_NAMES: this.#file };
+    // A program that root's tests start is of the account of the servers.
+    for (const path of [folder, module, `${this.#file}.asked`]) giveToServers(path);
     this.answer(names);
   }
 

@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly foreign?: boolean;
   /** A command that runs the server, to enter a network namespace for instance. */
   readonly within?: readonly string[];
+  /** A command that runs it as the account it has, to set its environment for instance. */
+  readonly through?: readonly string[];
 }
 
 /** The row of a result. */
@@ -75,12 +77,19 @@ export class Server {
 
   /** Makes the data directory; the server is not started. */
   static async create(options: ServerOptions, defaultName: string): Promise<Server> {
-    const { name = defaultName, listen = '127.0.0.1', settings = {}, hba = [], within = [] } = options;
+    const {
+      name = defaultName,
+      listen = '127.0.0.1',
+      settings = {},
+      hba = [],
+      within = [],
+      through = [],
+    } = options;
     const major = options.major ?? (await usualMajor());
     const [{ bin }, port] = await Promise.all([postgresBinaries(major), options.port ?? freePort()]);
     const folder = temporaryDirectory('pg-');
     giveToServers(folder);
-    const server = new Server(name, major, listen, port, bin, folder, [...within, ...asServer()]);
+    const server = new Server(name, major, listen, port, bin, folder, [...within, ...asServer(), ...through]);
     if (options.foreign === true) await makeCluster(major, server.dataDir);
     else await copyTemplate(major, server.dataDir);
     await server.append({

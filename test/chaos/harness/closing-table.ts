@@ -49,7 +49,7 @@ export function linesOf(row: FaultRow, result: RowResult | undefined): Line[] {
 
 /** The verdict in a word or two. */
 export function verdictOf(row: FaultRow, result: RowResult | undefined): string {
-  if (typeof row.proof !== 'string') return `proven by make test-system ONLY=${row.proof.only}`;
+  if (typeof row.proof !== 'string') return `proven by ${row.proof.by}`;
   return result?.verdict.replace('failed', 'FAILED').replace('invalid', 'INVALID') ?? 'not run';
 }
 
@@ -78,6 +78,6 @@ export function closingTable(rows: readonly FaultRow[], results: readonly RowRes
     '',
     ...lines,
     '',
-    `proven ${count('proven')}, failed ${count('failed')}, invalid ${count('invalid')}, proven by the system tests ${elsewhere}`,
+    `proven ${count('proven')}, failed ${count('failed')}, invalid ${count('invalid')}, proven by other suites ${elsewhere}`,
   ].join('\n');
 }

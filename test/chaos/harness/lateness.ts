@@ -9,8 +9,8 @@ export class Lateness {
   readonly #timer: NodeJS.Timeout;
   readonly #begunMs = performance.now();
 
-  /** @param pids of the processes that stand between the fault and who is told; this one is among them by itself */
-  constructor(private readonly pids: readonly number[]) {
+  /** @param pids now, of the processes that stand between the fault and who is told; this one is among them by itself */
+  constructor(private readonly pids: () => readonly number[]) {
     this.#sample();
     this.#timer = setInterval(() => this.#sample(), EVERY_MS).unref();
   }
@@ -27,7 +27,7 @@ export class Lateness {
   }
 
   #look(): Waits {
-    return waits([...this.pids, process.pid], []);
+    return waits([...this.pids(), process.pid], []);
   }
 
   #sample(): void {

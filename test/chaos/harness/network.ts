@@ -74,6 +74,13 @@ export class Host {
     };
   }
 
+  /** The address of its interface that has a meaning on this cable only. */
+  linkLocal(): string {
+    const [, address = ''] =
+      /inet6 (fe80:[0-9a-f:]+)/.exec(this.run('ip', '-6', 'addr', 'show', 'dev', 'eth0')) ?? [];
+    return address;
+  }
+
   /** From here on every packet to and from the host disappears, until the function that is returned is called. */
   cut(): () => void {
     return this.treat(['in', 'out'], 'drop');
@@ -186,6 +193,13 @@ export class Network {
     return host;
   }
 
+  /** A host that leads others to the switch and gives them its own address (NAT). */
+  async addRouter(name: string, number: number): Promise<Router> {
+    const router = new Router(await this.addHost(name, number), this.hosts);
+    router.masquerade();
+    return router;
+  }
+
   async end(): Promise<void> {
     for (const host of this.hosts) await host.end();
     // The cable of the test's own host goes with the other end of it.
@@ -199,5 +213,49 @@ export class Network {
     } catch {
       // Gone with its host already.
     }
+  }
+}
+
+/** Hides hosts behind its address. */
+export class Router {
+  constructor(
+    readonly host: Host,
+    private readonly hosts: Host[],
+  ) {}
+
+  masquerade(): void {
+    this.host.run('sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward');
+    this.host.run(
+      'nft',
+      'table ip nat {\nchain out { type nat hook postrouting priority 100; oifname "eth0" masquerade; }\n}',
+    );
+  }
+
+  /** One more host behind it, numbers from 1. */
+  async addHost(name: string, number: number): Promise<Host> {
+    const holder = await namespace();
+    const [address, gateway] = [`10.93.${number}.2`, `10.93.${number}.1`];
+    const host = new Host(name, address, '', holder);
+    this.hosts.push(host);
+    this.host.run(
+      'ip',
+      'link',
+      'add',
+      name,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      'netns',
+      String(holder.pid),
+    );
+    this.host.run('ip', 'addr', 'add', `${gateway}/24`, 'dev', name);
+    this.host.run('ip', 'link', 'set', name, 'up');
+    host.run('ip', 'link', 'set', 'lo', 'up');
+    host.run('ip', 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+    host.run('ip', 'link', 'set', 'eth0', 'up');
+    host.run('ip', 'route', 'add', 'default', 'via', gateway);
+    return host;
   }
 }

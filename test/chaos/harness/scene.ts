@@ -1,4 +1,6 @@
 /** The whole product for one row: database hosts with server and watchdog, an application host with conmgr. */
+import type { Socket } from 'node:net';
+import type pg from 'pg';
 import { ConmgrProcess, type ConmgrSettings, type InstanceLines } from '../../support/conmgr-process.js';
 import { eventually } from '../../support/eventually.js';
 import {
@@ -39,10 +41,17 @@ export interface SceneOptions {
   readonly lines?: (hosts: readonly Host[]) => readonly InstanceLines[];
   /** Listens on, if not the IPv4 address. */
   readonly listen?: (host: Host) => string;
+  /** Prepares each server before its watchdog is started. */
+  readonly beforeWatchdog?: (server: Server) => Promise<unknown>;
   readonly watchdogEnv?: NodeJS.ProcessEnv;
-  /** Runs servers and watchdogs. */
-  readonly serverWithin?: readonly string[];
+  /** Runs servers, watchdogs and conmgr, as the account they have. */
+  readonly through?: { readonly servers: readonly string[]; readonly conmgr: readonly string[] };
   readonly start?: Partial<Parameters<typeof ConmgrProcess.start>[0]>;
+}
+
+/** The socket of a session, which pg does not show. */
+function streamOf(client: pg.Client): Socket {
+  return (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream;
 }
 
 function ms(value: number): string {
@@ -76,8 +85,10 @@ export class Scene {
   readonly databases: Database[] = [];
   readonly #conmgrs: ConmgrProcess[] = [];
   readonly #applications: Application[] = [];
+  readonly #sessions: pg.Client[] = [];
   readonly #latenesses: Lateness[] = [];
   #options: SceneOptions = {};
+  #ended = false;
 
   async begin(options: SceneOptions): Promise<void> {
     this.#options = options;
@@ -96,6 +107,11 @@ export class Scene {
 
   get conmgr(): ConmgrProcess {
     return this.#conmgrs[0]!;
+  }
+
+  /** All that were started. */
+  get conmgrs(): readonly ConmgrProcess[] {
+    return this.#conmgrs;
   }
 
   get primary(): Database {
@@ -123,7 +139,7 @@ export class Scene {
       instances: this.lines,
       ...rest,
       directory,
-      within: [...within, ...asServer()],
+      within: [...within, ...asServer(), ...(this.#options.through?.conmgr ?? [])],
       settings: { port: CONMGR_PORT, ...CONMGR_TIMING, ...this.#options.conmgr, ...settings },
     });
     this.#conmgrs.push(conmgr);
@@ -145,6 +161,13 @@ export class Scene {
     return application;
   }
 
+  /** A session at the primary that nobody tells anything; ended with the scene. */
+  async session(user = 'app'): Promise<pg.Client> {
+    const client = await this.primary.server.connect({ user });
+    this.#sessions.push(client);
+    return client;
+  }
+
   /** Returns when the watchdogs know all conmgrs long enough for their end to cost sessions: three beats. */
   async trusted(): Promise<void> {
     await eventually(
@@ -158,7 +181,7 @@ export class Scene {
 
   /** From a fault on: what all that the news passes waits for a processor. */
   lateness(...applications: readonly Application[]): Lateness {
-    const lateness = new Lateness([
+    const lateness = new Lateness(() => [
       ...this.#conmgrs.map(({ pid }) => pid),
       ...this.databases.map(({ watchdog }) => watchdog.running.pid),
       ...applications.map(({ pid }) => pid),
@@ -198,11 +221,11 @@ export class Scene {
   async #addDatabase(start: (place: ServerOptions) => Promise<Server>): Promise<Database> {
     const number = this.databases.length + 1;
     const host = await this.network.addHost(`db${number}`, 10 + number);
-    const { serverWithin = [] } = this.#options;
     const server = await start({
       listen: this.#options.listen?.(host) ?? host.address,
       port: SERVER_PORT,
-      within: [...host.within, ...serverWithin],
+      within: host.within,
+      through: this.#options.through?.servers ?? [],
       settings: { max_connections: '200', ...this.#options.server },
       hba: [
         ...(this.#options.hba ?? []),
@@ -213,6 +236,7 @@ export class Scene {
         'host replication all fd92::/64 trust',
       ],
     });
+    await this.#options.beforeWatchdog?.(server);
     const watchdog = await TestWatchdog.start(server, {
       port: WATCHDOG_PORT,
       settings: { ...WATCHDOG_TIMING, ...this.#options.watchdog },
@@ -223,9 +247,14 @@ export class Scene {
     return database;
   }
 
+  /** Ends everything; once. */
   async end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
     for (const lateness of this.#latenesses) lateness.end();
     for (const { running } of this.#applications) running.kill('SIGKILL');
+    // Not in order: their host may be cut off.
+    for (const client of this.#sessions) streamOf(client).destroy();
     await Promise.all(this.#conmgrs.map((conmgr) => conmgr.stop('SIGKILL')));
     for (const { watchdog, server } of this.databases) {
       signalIfAny(watchdog.running.pid, 'SIGCONT');

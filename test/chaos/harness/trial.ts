@@ -45,7 +45,7 @@ export class Trial {
 
   /**
    * A time from the fault.
-   * @param lateness of the processes between fault and event: what they waited for a processor from a moment on
+   * @param lateness of the processes between fault and event: what they waited for a processor, from the lower bound on
    */
   took(what: string, tookMs: number, lateness?: Lateness): void {
     const [least, most] =
@@ -54,7 +54,7 @@ export class Trial {
     const [leastMs, mostMs] = [least === undefined ? 0 : boundMs(least), boundMs(most)];
     if (tookMs < leastMs) this.#faults.push(`${what} after ${tookMs.toFixed(0)} ms, before ${least}`);
     if (tookMs <= mostMs) return;
-    const waitedMs = lateness?.since(mostMs) ?? 0;
+    const waitedMs = lateness?.since(leastMs) ?? 0;
     this.#waitedMs = Math.max(this.#waitedMs, Math.round(waitedMs));
     if (tookMs <= mostMs + waitedMs) return;
     this.#faults.push(
@@ -93,7 +93,7 @@ export class Trial {
     if (error !== undefined) for (const scene of this.#scenes) console.log(scene.logs());
     for (const close of this.#closing.reverse()) {
       try {
-        await close();
+        await within(CLOSING_MS, close());
       } catch (thrown) {
         error ??= thrown;
         verdict = verdict === 'proven' ? 'failed' : verdict;
@@ -127,6 +127,17 @@ export class Trial {
     };
     writeResult(directory, result);
   }
+}
+
+/** What is cut off or stopped may not end in order; the runner's sweeper ends it. */
+const CLOSING_MS = 30_000;
+
+async function within(ms: number, closing: Promise<unknown> | unknown): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`what the row had started did not end within ${ms} ms`)), ms);
+  });
+  await Promise.race([closing, late]).finally(() => clearTimeout(timer));
 }
 
 const chosen = process.env[ROWS_VARIABLE]?.split(',').map(Number);

@@ -32,6 +32,17 @@ export const NETWORK_ROWS: readonly FaultRow[] = [
     never: ['applications at the other server told'],
   },
   {
+    row: 3,
+    fault: 'packets from the watchdog to conmgr disappear',
+    expected:
+      'conmgr acts and closes its end of the link; that reaches the watchdog, which ends the sessions after restart_grace',
+    proof: 'one-way',
+    load: QUERIES,
+    times: { 'application told': ['T-I', 'T+eps'], 'last session ended': [undefined, 'T+G+eps+1s'] },
+    never: ['applications at the other server told'],
+    ci: true,
+  },
+  {
     row: 4,
     fault: 'path cut for less than T - I and healed, at any moment between two beats',
     expected: 'nothing is told, nobody is ended, queries go on',
@@ -48,6 +59,23 @@ export const NETWORK_ROWS: readonly FaultRow[] = [
     load: QUERIES,
     amounts: { 'messages of a kind in a second': { atMost: 2, unit: '' } },
     never: [TOLD, ENDED],
+  },
+  {
+    row: 6,
+    fault: '10 % of the packets lost each way, for 5 minutes on 12 links',
+    expected: 'nothing is told, nobody is ended',
+    proof: 'packet-loss',
+    load: QUERIES,
+    never: ['instances called lost', TOLD, ENDED],
+  },
+  {
+    row: 7,
+    fault: '30 % of the packets lost each way, I = 10 s and T = 20 s, for 5 minutes on 12 links',
+    expected: 'one false loss in an hour of links at the most; all links are back without anybody’s help',
+    proof: 'heavy-loss',
+    load: QUERIES,
+    amounts: { 'instances called lost, in an hour of links': { atMost: 1, unit: '' } },
+    never: [],
   },
   {
     row: 8,

@@ -9,10 +9,10 @@ export interface Quantity {
   readonly unit: string;
 }
 
-/** A test of the system suite that asserts the bound of a row on hosts that boot. */
-export interface SystemProof {
-  /** Part of the path of its file, as ONLY takes it. */
-  readonly only: string;
+/** A test of another suite that asserts what a row says. */
+export interface OtherProof {
+  /** What runs it: "make test-system ONLY=service". */
+  readonly by: string;
   /** The words of the test's name. */
   readonly test: string;
 }
@@ -22,7 +22,7 @@ export interface FaultRow {
   readonly fault: string;
   readonly expected: string;
   /** The test file in test/chaos, without its ending; or where else the row is proven. */
-  readonly proof: string | SystemProof;
+  readonly proof: string | OtherProof;
   /** What must be going on before the fault, and how much of it at least; less makes the trial invalid. */
   readonly load?: readonly [what: string, least: number];
   /** By the name of what happens. */

@@ -1,0 +1,140 @@
+/** Faults of PostgreSQL itself, and changes of what an instance is. */
+import type { FaultRow } from './row.js';
+
+const QUERIES = ['queries answered in half a second', 5] as const;
+const TOLD = 'sessions told of a loss';
+const ENDED = 'sessions ended by a watchdog';
+
+export const INSTANCE_ROWS: readonly FaultRow[] = [
+  {
+    row: 12,
+    fault: 'postmaster killed',
+    expected:
+      'the sessions are told; new applications get the next candidate or 57P03; it is no fence: what the server still runs is nobody else’s business',
+    proof: 'postmaster',
+    load: QUERIES,
+    times: { 'application told': [undefined, '100ms'] },
+    never: [
+      ENDED,
+      'requests for a primary not refused with 57P03',
+      'requests for any not led to the standby',
+    ],
+    ci: true,
+  },
+  {
+    row: 13,
+    fault: 'a backend crashes, and the instance recovers',
+    expected: 'told as recovering, then as primary again, on the same timeline',
+    proof: 'postmaster',
+    load: QUERIES,
+    times: {
+      'not accepting told': [undefined, 'A+eps'],
+      'primary again after it is ready': [undefined, 'A+eps'],
+    },
+    never: [ENDED, 'changes of the timeline', 'instances called lost'],
+  },
+  {
+    row: 14,
+    fault: 'instance stopped: immediate, fast, smart',
+    expected:
+      'immediate and fast are told at once; smart takes no new clients and keeps the old ones, and ends although the watchdog is attached',
+    proof: 'postmaster',
+    load: QUERIES,
+    times: {
+      'application told, immediate': [undefined, '100ms'],
+      'application told, fast': [undefined, '100ms'],
+      'not offered any more, smart': [undefined, 'A+eps'],
+    },
+    never: [ENDED, 'sessions told of a smart stop before its end'],
+    ci: true,
+  },
+  {
+    row: 15,
+    fault: 'instance in a crash recovery that does not end',
+    expected: 'not offered, applications get 57P03; cm_ctl start waits for it',
+    proof: 'recovery',
+    load: QUERIES,
+    times: { 'primary after the recovery': [undefined, 'A+eps'] },
+    never: ['offered during the recovery', 'cm_ctl start returned during the recovery'],
+  },
+  {
+    row: 22,
+    fault: 'postmaster stopped (SIGSTOP)',
+    expected: 'told as not accepting after probe_timeout; the link lives, sessions are untouched',
+    proof: 'postmaster',
+    load: QUERIES,
+    times: { 'not accepting told': ['P-500ms', 'P+500ms+eps'] },
+    never: [TOLD, ENDED],
+  },
+  {
+    row: 23,
+    fault: 'one backend stopped (SIGSTOP)',
+    expected: 'nothing: conmgr judges servers, not sessions',
+    proof: 'postmaster',
+    load: QUERIES,
+    never: [TOLD, ENDED, 'instances not offered'],
+  },
+  {
+    row: 43,
+    fault: 'max_connections of PostgreSQL exceeded, then the application host dies',
+    expected: 'the kept connections of the watchdog go on: changes are told, the terminator works',
+    proof: 'full',
+    load: ['sessions that fill the instance', 10],
+    times: { 'change told': [undefined, 'A+eps'], 'sessions ended after the time-out': ['T-I', 'T+eps+1s'] },
+    never: [TOLD],
+  },
+  {
+    row: 47,
+    fault: 'role of the watchdog lacks pg_signal_backend and pg_read_all_stats',
+    expected: 'ERROR at the start in log, status and view; heartbeats go on',
+    proof: 'rights',
+    times: { 'said after the start': [undefined, '2s'] },
+    never: ['rights that are not named in log, status or view', 'links that are down'],
+  },
+  {
+    row: 51,
+    fault: 'pg_hba.conf rejects the watchdog, or its password is wrong or has expired',
+    expected: 'attributes unknown, the instance is stale; ERROR with SQLSTATE; not called down',
+    proof: 'rights',
+    load: QUERIES,
+    times: { 'stale with the cause': [undefined, 'A+eps'] },
+    never: [TOLD, ENDED, 'causes without their SQLSTATE'],
+  },
+  {
+    row: 57,
+    fault: 'default_transaction_read_only switched on by ALTER SYSTEM',
+    expected: 'not offered for read-write any more; the change is pushed',
+    proof: 'full',
+    load: QUERIES,
+    times: { 'read only told': [undefined, 'A+eps'] },
+    never: ['offered for read-write afterwards', ENDED],
+    ci: true,
+  },
+  {
+    row: 71,
+    fault: 'smart shutdown while the watchdog is attached and a client is left',
+    expected: 'the instance ends by itself when the last client leaves',
+    proof: 'postmaster',
+    load: QUERIES,
+    times: { 'ended after the last client left': [undefined, '2s'] },
+    never: ['ended before the last client left'],
+  },
+  {
+    row: 72,
+    fault: 'instance full (53300)',
+    expected: 'told as full, still offered, nobody told of a loss',
+    proof: 'full',
+    load: ['sessions that fill the instance', 10],
+    times: { 'full told': [undefined, 'A+eps'] },
+    never: [TOLD, ENDED, 'requests not led to it'],
+  },
+  {
+    row: 73,
+    fault: 'data directory replaced by a copy while the watchdog runs',
+    expected: 'the new one is watched, the attributes are right again',
+    proof: 'full',
+    load: QUERIES,
+    times: { 'told after it is ready': [undefined, 'A+eps'], 'change told': [undefined, 'A+eps'] },
+    never: [ENDED],
+  },
+];
