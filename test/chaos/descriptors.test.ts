@@ -91,7 +91,7 @@ it(
     );
     trial.load(attached.length);
     for (let round = 0; round < 10; round += 1) {
-      const lateness = scene.lateness();
+      const lateness = scene.latenessOfConmgr();
       const askedMs = nowMs();
       const { sqlState } = await conmgr.ask({ target: 'primary' }).refusal();
       trial.took('refusal told', nowMs() - askedMs, lateness);

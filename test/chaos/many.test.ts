@@ -35,7 +35,7 @@ it(
     const clients = await attach(HERD, { target: 'primary' });
     await conmgr.until('all are attached', ({ applications }) => applications.length === HERD, 60_000);
     trial.load(clients.length);
-    const lateness = scene.lateness();
+    const lateness = scene.latenessOfConmgr();
     signalIfAny(scene.primary.server.pid, 'SIGKILL');
     const told = await Promise.all(
       clients.map((client) =>
@@ -61,7 +61,7 @@ it(
     signalIfAny(scene.primary.server.pid, 'SIGKILL');
     await scene.databases[1]!.server.promote();
     await conmgr.until('there is a new primary', ({ primary }) => primary === 1);
-    const lateness = scene.lateness();
+    const lateness = scene.latenessOfConmgr();
     const clients = Array.from({ length: STORM }, (_, number) => ({
       askedMs: performance.now(),
       client: conmgr.ask({ target: number % 2 === 0 ? 'read-write' : 'any' }, {}),

@@ -112,7 +112,7 @@ it(
     const { pid } = scene.primary.watchdog.running;
     const { address: host } = scene.primary.host;
     const before = residentMb(pid);
-    // The header of a frame: length, type 1 (HELLO), flags.
+    // The header of a frame: length of what follows, type 1 (HELLO), flags.
     const frame = (length: number, body: Buffer): Buffer => {
       const head = Buffer.alloc(8);
       head.writeUInt32BE(length >>> 0);
@@ -123,7 +123,7 @@ it(
     const lies = [
       frame(0xff_ff_ff_ff, randomBytes(1000)),
       frame(0x7f_ff_ff_ff, Buffer.alloc(0)),
-      frame(60, Buffer.concat([randomBytes(40), Buffer.from('0001ffff', 'hex')])),
+      frame(48, Buffer.concat([randomBytes(40), Buffer.from('0001ffff', 'hex')])),
       frame(tlv.length * 10_000, Buffer.concat(Array.from({ length: 10_000 }, () => tlv))),
     ];
     const lateness = scene.lateness();

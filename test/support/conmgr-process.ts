@@ -122,7 +122,7 @@ export class ConmgrProcess {
   }
 
   /** Starts a conmgr on the same directory that takes over from this one, which may be gone; returns when it listens. */
-  async replaced(options: Pick<ConmgrOptions, 'openFiles'> = {}): Promise<ConmgrProcess> {
+  async replaced(options: Pick<ConmgrOptions, 'openFiles' | 'within'> = {}): Promise<ConmgrProcess> {
     const running = launchConmgr(this.directory, { ...options, takesOver: true });
     const next = new ConmgrProcess(this.directory, this.port, this.settings, running);
     await next.#answers();

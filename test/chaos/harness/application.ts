@@ -28,6 +28,8 @@ export interface Event {
   readonly text?: string;
   readonly detail?: string;
   readonly answered?: number;
+  /** The longest of these queries. */
+  readonly longestMs?: number;
 }
 
 export interface ApplicationOptions {

@@ -1,13 +1,14 @@
-/** One conmgr with several links to a host whose packets are lost by chance. */
+/** Several conmgrs on a host that loses packets by chance. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ConmgrSettings } from '../../support/conmgr-process.js';
 import type { Application } from './application.js';
-import { type Scene, SERVER_PORT, WATCHDOG_PORT } from './scene.js';
+import type { Scene } from './scene.js';
 import type { Trial } from './trial.js';
 
 const MINUTE_MS = 60_000;
 export const MINUTES = 5;
-/** Links of the one conmgr, to as many addresses of the database host. */
-export const LINKS = 12;
+/** Of as many conmgrs, one each. */
+export const LINKS = 8;
 
 /** Packets are lost by chance: so many of a hundred, each way. */
 const losing = (percent: number): string => `numgen random mod 100 < ${percent} drop`;
@@ -20,28 +21,20 @@ const losing = (percent: number): string => `numgen random mod 100 < ${percent} 
 export async function losePackets(
   trial: Trial,
   percent: number,
-  timing: Readonly<Record<string, string>>,
+  timing: ConmgrSettings,
 ): Promise<{ readonly scene: Scene; readonly app: Application; readonly lost: number }> {
-  const addresses = Array.from({ length: LINKS }, (_, number) => `10.92.0.${100 + number}`);
-  const scene = await trial.scene({
-    withConmgr: false,
-    conmgr: timing,
-    listen: () => '0.0.0.0',
-    lines: () => addresses.map((host) => ({ host, backendPort: SERVER_PORT, watchdogPort: WATCHDOG_PORT })),
-  });
-  for (const address of addresses)
-    scene.primary.host.run('ip', 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-  const conmgr = await scene.startConmgr();
+  const scene = await trial.scene({ conmgr: timing });
+  for (let number = 1; number < LINKS; number += 1) {
+    await scene.startConmgr({ settings: { port: 27600 + number } });
+  }
   const app = await scene.app({ target: 'any' });
   trial.load(await app.load());
   const heal = scene.primary.host.treat(['in', 'out'], losing(percent));
   await delay(MINUTES * MINUTE_MS);
   heal();
-  const lost = conmgr.linesLike(/ is lost: /).length;
-  await conmgr.until(
-    'all links are back',
-    ({ instances }) => instances.every(({ link }) => link.phase === 'up'),
-    60_000,
-  );
+  const lost = scene.conmgrs.flatMap((conmgr) => conmgr.linesLike(/ is lost: /)).length;
+  for (const conmgr of scene.conmgrs) {
+    await conmgr.until('its link is up', ({ instances }) => instances[0]?.link.phase === 'up', MINUTE_MS);
+  }
   return { scene, app, lost };
 }

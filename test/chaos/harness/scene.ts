@@ -147,6 +147,13 @@ export class Scene {
     return conmgr;
   }
 
+  /** A successor of a conmgr, which takes over all that it has. */
+  async replace(conmgr: ConmgrProcess, within: readonly string[]): Promise<ConmgrProcess> {
+    const next = await conmgr.replaced({ within });
+    this.#conmgrs.push(next);
+    return next;
+  }
+
   /** An application, on this host unless told otherwise; returns when all its sessions are there. */
   async app(options: ApplicationOptions = {}): Promise<Application> {
     const application = this.launchApp(options);
@@ -186,6 +193,13 @@ export class Scene {
       ...this.databases.map(({ watchdog }) => watchdog.running.pid),
       ...applications.map(({ pid }) => pid),
     ]);
+    this.#latenesses.push(lateness);
+    return lateness;
+  }
+
+  /** The same where nothing but conmgr stands between this process and an answer. */
+  latenessOfConmgr(): Lateness {
+    const lateness = new Lateness(() => [this.conmgr.pid]);
     this.#latenesses.push(lateness);
     return lateness;
   }

@@ -12,9 +12,11 @@ const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
 const say = (event, more) => process.stdout.write(`${JSON.stringify({ event, atMs: nowMs(), ...more })}\n`);
 
 let answered = 0;
+let longestMs = 0;
 setInterval(() => {
-  say('answered', { answered });
+  say('answered', { answered, longestMs: Math.round(longestMs) });
   answered = 0;
+  longestMs = 0;
 }, 500);
 
 async function hold(session) {
@@ -39,8 +41,10 @@ async function hold(session) {
   });
   while (living) {
     try {
+      const askedMs = nowMs();
       await client.query('select 1');
       answered += 1;
+      longestMs = Math.max(longestMs, nowMs() - askedMs);
     } catch (error) {
       say('failed', { session, code: error.code });
       break;

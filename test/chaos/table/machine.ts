@@ -108,6 +108,7 @@ export const MACHINE_ROWS: readonly FaultRow[] = [
     fault: 'all processors busy with other work, for a minute, ten conmgrs on the host',
     expected: 'no false time-out with T = 3 I',
     proof: 'starved',
+    alone: true,
     load: QUERIES,
     never: [TOLD, ENDED, 'instances called lost'],
   },

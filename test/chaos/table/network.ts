@@ -62,7 +62,7 @@ export const NETWORK_ROWS: readonly FaultRow[] = [
   },
   {
     row: 6,
-    fault: '10 % of the packets lost each way, for 5 minutes on 12 links',
+    fault: '10 % of the packets lost each way, for 5 minutes on 8 links',
     expected: 'nothing is told, nobody is ended',
     proof: 'packet-loss',
     load: QUERIES,
@@ -70,7 +70,7 @@ export const NETWORK_ROWS: readonly FaultRow[] = [
   },
   {
     row: 7,
-    fault: '30 % of the packets lost each way, I = 10 s and T = 20 s, for 5 minutes on 12 links',
+    fault: '30 % of the packets lost each way, I = 10 s and T = 20 s, for 5 minutes on 8 links',
     expected: 'one false loss in an hour of links at the most; all links are back without anybody’s help',
     proof: 'heavy-loss',
     load: QUERIES,

@@ -30,6 +30,8 @@ export interface FaultRow {
   readonly amounts?: Readonly<Record<string, Quantity>>;
   /** What must not happen; each is counted, and the count must be 0. */
   readonly never: readonly string[];
+  /** It takes what others need, such as all processors: it runs when they are done. */
+  readonly alone?: true;
   /** Cheap and telling: part of what continuous integration runs. */
   readonly ci?: true;
 }
