@@ -244,6 +244,14 @@ describe('conmgr with a secret', () => {
     await reload({ secret_file: file });
   });
 
+  it('reports that its host is not in allowed_clients', async () => {
+    await reload({ allowed_clients: '127.0.0.99' });
+    const one = await conmgr(file);
+    await one.logged(/refused: this host is not in watchdog\.allowed_clients/);
+    await one.stop();
+    await reload({ allowed_clients: '127.0.0.0/8' });
+  });
+
   it('does not start with a file that others may read, and a reload with one changes nothing', async () => {
     const open = secretFile('readable', secret);
     chmodSync(open, 0o640);
