@@ -61,7 +61,7 @@ for (const suite of suites()) {
         const { stdout } = await host.run(`cat ${cluster.directory}/pg_stat_tmp/pgx_stat_watchdog`);
         return /\ttrue\ttrue\t/.test(stdout);
       });
-      assert.equal(await cluster.sql('show ssl'), 'on\n');
+      assert.equal(await cluster.sql('show ssl'), 'on');
     });
 
     it('a certificate for another name is refused after a reload of the watchdog, and the good one taken after the next', async () => {

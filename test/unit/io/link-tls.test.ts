@@ -119,7 +119,8 @@ describe('a link with a secret on both ends', () => {
     const { closed } = call(knowing(SECRET));
     await isTold('secured');
     links[0]?.destroy();
-    assert.match(await closed, /reset by peer/i);
+    // Node.js 22 tells some resets below TLS as an end.
+    assert.match(await closed, /(reset|closed) by peer/i);
     await isTold('closed: connection closed');
   });
 
