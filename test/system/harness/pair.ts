@@ -17,14 +17,15 @@ export class Pair {
   /**
    * Boots and starts everything; returns when conmgr offers a primary and a standby.
    * @param settings in addition to those of QUICK
+   * @param servers parameters of postgresql.conf
    */
-  static async up(suite: Suite, settings: Settings = {}): Promise<Pair> {
+  static async up(suite: Suite, settings: Settings = {}, servers: Settings = {}): Promise<Pair> {
     const lab = await Lab.up(suite.installed);
     try {
       const db1 = new Cluster(lab.db1, suite);
       const db2 = new Cluster(lab.db2, suite);
       for (const cluster of [db1, db2]) {
-        await cluster.configure({ listen_addresses: '*', 'watchdog.allowed_clients': NETWORK });
+        await cluster.configure({ listen_addresses: '*', 'watchdog.allowed_clients': NETWORK, ...servers });
         await cluster.admit(NETWORK);
       }
       await db1.start();
