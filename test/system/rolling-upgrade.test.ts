@@ -33,8 +33,8 @@ for (const suite of suites()) {
           listener_target_session_attrs0: 'standby',
           listener_mode0: 'gateway',
         },
-        // Both versions tell, and ask for, the sessions that are watched.
-        { 'watchdog.terminate_scope': 'monitored' },
+        // Both versions tell, and ask for, the sessions that are watched. The grace is one that a busy machine keeps.
+        { 'watchdog.terminate_scope': 'monitored', 'watchdog.restart_grace': '60s' },
       );
       const { app, db1, db2 } = pair.lab;
       for (const host of [app, db1, db2]) await bringPackages(host);

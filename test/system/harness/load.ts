@@ -63,7 +63,7 @@ async function lasting(name, client, around = []) {
   client.on('error', (error) => fail(name, error));
   await client.connect();
   for (const text of around.slice(0, 1)) await client.query(text);
-  await load(name, name === 'stock0' ? 5 : 20, name.endsWith('eader')
+  await load(name, name === 'stock0' ? 5 : 50, name.endsWith('eader')
     ? (row) => client.query('select $1::int as number', [row]).then(numberOf)
     : writing(name, client));
   for (const text of around.slice(1)) await client.query(text);
@@ -73,7 +73,7 @@ async function lasting(name, client, around = []) {
 async function pooled() {
   const pool = new CmPool({ ...aware('pool', 'read-write'), max: 2, idleTimeoutMillis: 0 });
   for (const event of ['error', 'cmLost']) pool.on(event, (error) => fail('pool', error));
-  await Promise.all(['pool0', 'pool1'].map((name) => load(name, 20, writing(name, pool))));
+  await Promise.all(['pool0', 'pool1'].map((name) => load(name, 50, writing(name, pool))));
   await pool.end();
 }
 
@@ -83,7 +83,7 @@ async function psql() {
     env: { ...process.env, PGUSER: 'postgres', PGAPPNAME: 'psql' }, stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  await load('psql', 5, async (row) => {
+  await load('psql', 10, async (row) => {
     child.stdin.write("insert into written values ('psql', " + row + ') returning number;\\n');
     const { value, done } = await lines.next();
     if (done) throw new Error('psql has ended');
@@ -93,17 +93,17 @@ async function psql() {
 }
 
 /** A connection for each statement. */
-const each = () => load('each', 20, async (row) => {
+const each = () => load('each', 100, async (row) => {
   const client = new Client(at('each'));
   await client.connect();
   const number = await writing('each', client)(row);
   await client.end();
   return number;
 });
-const psqlEach = () => load('psqlEach', 100, (row) => new Promise((resolve, reject) => {
+const psqlEach = () => load('psqlEach', 500, (row) => new Promise((resolve, reject) => {
   const text = "insert into written values ('psqlEach', " + row + ') returning number';
   const child = spawn('psql', ['-XAtq', '-h', 'localhost', '-p', '27546', '-c', text], {
-    env: { ...process.env, PGUSER: 'postgres' }, stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PGUSER: 'postgres', PGAPPNAME: 'psqlEach' }, stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '', told = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
