@@ -1,6 +1,7 @@
 /** What every benchmark needs: samples and their quantiles, rounds in shuffled order, CPU time, and one block of figures. */
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { type Block, RESULTS_VARIABLE } from './results.js';
 
 /** Values of one thing measured many times, in the unit of the caller. */
 export class Samples {
@@ -78,13 +79,21 @@ export const mb = (value: number): string => `${value.toFixed(0)} MB`;
 /** One line of a block: what was measured, its figures, and how it compares. */
 export type FigureRow = readonly string[];
 
-/** Prints one block: title, columns, rows, and the targets with whether they were met. */
+/**
+ * Prints one block: title, columns, rows, and the targets with whether they were met. It is recorded for the page at the end of
+ * the run, and for the document.
+ * @param points what a plot draws: numbers by their name
+ */
 export function printBlock(
   title: string,
   columns: readonly string[],
   rows: readonly FigureRow[],
   targets: readonly (readonly [target: string, met: boolean, measured: string])[] = [],
+  points: Readonly<Record<string, readonly (readonly [x: number, y: number])[]>> = {},
 ): void {
+  const file = process.env[RESULTS_VARIABLE];
+  const block: Block = { title, columns, rows, targets, points, machine: machine() };
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(block)}\n`);
   const table = [['', ...columns], ...rows];
   const widths = table[0]!.map((_cell, at) => Math.max(...table.map((row) => (row[at] ?? '').length)));
   const lines = table.map((row) =>

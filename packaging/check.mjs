@@ -20,6 +20,7 @@ const CHECKS = [
   ['tables in documents', 'packaging/run-ts.mjs', 'packaging/render-protocol.ts', '--check'],
   ['table of faults', 'packaging/run-ts.mjs', 'packaging/render-faults.ts', '--check'],
   ['tables of drivers', 'packaging/run-ts.mjs', 'packaging/render-drivers.ts', '--check'],
+  ['tables of performance', 'packaging/run-ts.mjs', 'packaging/render-performance.ts', '--check'],
 ];
 
 /** How applications see the client library: compiled as they are, an ES module and a CommonJS one. */

@@ -19,7 +19,8 @@ export interface Peer {
   stop(): Promise<unknown>;
 }
 
-interface PeerKind {
+/** How a proxy is started. */
+export interface PeerKind {
   readonly name: string;
   /** Of Debian, for whom it is missing. */
   readonly package: string;
@@ -127,7 +128,8 @@ export async function startPeers(
   return { peers, missing };
 }
 
-async function startPeer(kind: PeerKind, program: string, server: number): Promise<Peer> {
+/** Starts a proxy, whose program is there, in front of a server, and returns when it listens. */
+export async function startPeer(kind: PeerKind, program: string, server: number): Promise<Peer> {
   const folder = temporaryDirectory('peer-');
   const port = await freePort();
   for (const [name, text] of Object.entries(kind.files(port, server, folder))) {

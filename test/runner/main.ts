@@ -17,8 +17,8 @@
  * 24: the release to run on), TEST_USER (account to switch to from root), TEST_JOBS (test files at a time), PG_BIN
  * (directory of a PostgreSQL to use instead of the pinned ones), SUITE (bookworm or trixie: the system tests run on
  * that release of Debian only), PACKAGES (directory of packages that the system tests take instead of making them;
- * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told is recorded), BENCH_ROUNDS (of the
- * benchmarks of stock drivers' ways), PICTURES (an absolute directory that gets pictures of the pages), ROW (numbers of rows
+ * PACKAGES-next has those of an upgrade), UPDATE (what stock drivers are told, or what benchmarks measure, is recorded), BENCH_ROUNDS (of the
+ * benchmarks with hosts and stock drivers), PICTURES (an absolute directory that gets pictures of the pages), ROW (numbers of rows
  * of the fault suite) and DEFAULTS (1: that suite runs with the timing that is the default).
  */
 import { spawnSync } from 'node:child_process';
@@ -26,6 +26,15 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installPeers } from '../../bench/hosts/packages.js';
+import {
+  type Block,
+  pageOf,
+  RESULTS,
+  RESULTS_VARIABLE,
+  readBlocks,
+  recordResults,
+} from '../../bench/results.js';
 import { buildClient, buildPrograms, bundleForTree } from '../../packaging/bundles.mjs';
 import { runChaos } from '../chaos/harness/run.js';
 import { OBSERVED, RECORD_VARIABLE } from '../drivers/harness/observed.js';
@@ -169,24 +178,42 @@ async function runPage(): Promise<number> {
   return runInTree([REPORTER, ...files], (bundled) => [[bundled(REPORTER), ...files.map(bundled)]], {});
 }
 
-/** The benchmarks; those of the ways of stock drivers, if root runs them, in namespaces of their own. */
+/** Benchmarks that root runs in namespaces of their own. */
+const IN_NAMESPACES = ['bench/gateway/', 'bench/heartbeat/', 'bench/hosts/'];
+
+/** The benchmarks; those of hosts and of stock drivers, if root runs them, in namespaces of their own. */
 async function runBench(): Promise<number> {
   const files = only(filesBelow('bench', '.bench.ts'));
-  const kernel = process.getuid?.() === 0 ? files.filter((file) => file.startsWith('bench/gateway/')) : [];
+  const isRoot = process.getuid?.() === 0;
+  const kernel = files.filter((file) => isRoot && IN_NAMESPACES.some((folder) => file.startsWith(folder)));
   const others = files.filter((file) => !kernel.includes(file));
-  const runOf = (some: readonly string[], options: RunOptions): Promise<number> =>
-    runInTree(some, (bundled) => some.map((file) => [bundled(file)]), options);
-  const status = others.length === 0 ? 0 : await runOf(others, {});
-  if (status !== 0 || kernel.length === 0) return status;
-  return runOf(kernel, {
-    as: 'root',
-    within: ['unshare', '--net', '--mount', '--'],
-    prepare: async (run) => {
-      const programs = join(root, 'dist/bpf');
-      if (existsSync(programs)) cpSync(programs, join(run.directory, 'dist/bpf'), { recursive: true });
-      return {};
-    },
-  });
+  if (isRoot && kernel.some((file) => file.startsWith('bench/hosts/'))) installPeers();
+  const blocks: Block[] = [];
+  const runOf = (some: readonly string[], options: RunOptions): Promise<number> => {
+    if (some.length === 0) return Promise.resolve(0);
+    return runInTree(some, (bundled) => some.map((file) => [bundled(file)]), {
+      ...options,
+      prepare: async (run) => ({
+        ...(await options.prepare?.(run)),
+        [RESULTS_VARIABLE]: join(run.scratch, 'results'),
+      }),
+      after: (run) => blocks.push(...readBlocks(join(run.scratch, 'results'))),
+    });
+  };
+  const status =
+    (await runOf(others, {})) ||
+    (await runOf(kernel, {
+      as: 'root',
+      within: ['unshare', '--net', '--mount', '--'],
+      prepare: async (run) => {
+        const programs = join(root, 'dist/bpf');
+        if (existsSync(programs)) cpSync(programs, join(run.directory, 'dist/bpf'), { recursive: true });
+        return {};
+      },
+    }));
+  console.log(pageOf(blocks));
+  if (env['UPDATE']) recordResults(join(root, RESULTS), blocks);
+  return status;
 }
 
 function testFiles(suite: string): string[] {
@@ -219,6 +246,8 @@ export interface RunOptions {
   /** A command in front of that of the run, which ends with it. */
   readonly within?: readonly string[];
   readonly prepare?: (run: Run) => Promise<NodeJS.ProcessEnv>;
+  /** Called before what the run has written is removed. */
+  readonly after?: (run: Run) => void;
 }
 
 /**
@@ -229,7 +258,7 @@ export interface RunOptions {
 async function runInTree(
   entries: readonly string[],
   commands: (bundled: (entry: string) => string) => string[][],
-  { as = 'tester', within = [], prepare }: RunOptions = {},
+  { as = 'tester', within = [], prepare, after }: RunOptions = {},
 ): Promise<number> {
   const account = as === 'root' ? undefined : testAccount(env);
   const pgBin = env['PG_BIN'];
@@ -276,6 +305,7 @@ async function runInTree(
     }
     return 0;
   } finally {
+    after?.(run);
     await run.close();
   }
 }
