@@ -13,7 +13,7 @@ RUN = $(if $(filter command line,$(origin NODE)),TEST_NODE='$(NODE)') node packa
 # SUITE=bookworm|trixie: the system tests run on that release of Debian only. PACKAGES=DIRECTORY: they take the packages
 # there instead of making them.
 export ONLY KEEP SUITE PACKAGES UPDATE PICTURES ROW DEFAULTS
-export MINUTES SEED SCHEDULES FLAW
+export MINUTES SEED SCHEDULES FLAW SECONDS INPUTS
 
 # What the environment has under these names is seldom meant for this.
 PREFIX = /usr
@@ -69,6 +69,9 @@ bench: $(INSTALLED) ## figures beside a peer measured in the same run (docs/perf
 
 simulate: $(INSTALLED) ## random faults of a simulated cluster; a failing one becomes a scenario; SCHEDULES=10000, SEED=
 	@$(RUN) simulate
+
+fuzz: $(INSTALLED) ## mutated inputs for the parsers and the ports of real processes; SECONDS=60, SEED=, INPUTS=, ONLY=words
+	@$(RUN) fuzz
 
 soak: $(INSTALLED) ## a set workload under random faults; nothing acknowledged is lost, nothing grows; MINUTES=60, SEED=
 	@$(RUN) soak

@@ -11,6 +11,7 @@
  *     main.ts demo
  *     main.ts bench
  *     main.ts simulate
+ *     main.ts fuzz
  *     main.ts soak
  *
  * Environment: ONLY (paths must contain one of these words), KEEP (passed on to the demo), TEST_NODE (18, 20, 22 or
@@ -94,11 +95,13 @@ async function main(kind: string | undefined, detail: string | undefined): Promi
       return runBench();
     case 'simulate':
       return runInTree(['test/simulate/main.ts'], (bundled) => [[bundled('test/simulate/main.ts')]]);
+    case 'fuzz':
+      return runInTree(['test/fuzz/main.ts'], (bundled) => [[bundled('test/fuzz/main.ts')]]);
     case 'soak':
       return runInTree(['test/soak/main.ts'], (bundled) => [[bundled('test/soak/main.ts')]]);
     default:
       throw new Refusal(
-        `main.ts runs tests, system, kernel, drivers, chaos, page, demo, bench, simulate or soak, not "${kind}"`,
+        `main.ts runs tests, system, kernel, drivers, chaos, page, demo, bench, simulate, fuzz or soak, not "${kind}"`,
       );
   }
 }

@@ -175,17 +175,17 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
   'primary kill -9, standby promoted': {
     victims: 'all',
-    strike: async ({ scene }) => {
+    strike: async ({ scene, withheld }) => {
       const lost = scene.primary;
       await scene.server(lost).kill9();
       await scene.powerOff(lost);
       await scene.promote(other(lost));
-      await scene.rejoin(lost, true);
+      await withheld('all', () => scene.rejoin(lost, true));
     },
   },
   'primary frozen with its host, standby promoted': {
     victims: 'all',
-    strike: async ({ scene, random }) => {
+    strike: async ({ scene, random, withheld }) => {
       const lost = scene.primary;
       const { pid } = scene.watchdogs[lost].running;
       signalIfAny(pid, 'SIGSTOP');
@@ -194,16 +194,16 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       await scene.powerOff(lost);
       signalIfAny(pid, 'SIGCONT');
       await scene.promote(other(lost));
-      await scene.rejoin(lost, true);
+      await withheld('all', () => scene.rejoin(lost, true));
     },
   },
   'switchover by hand': {
     victims: 'all',
-    strike: async ({ scene }) => {
+    strike: async ({ scene, withheld }) => {
       const old = scene.primary;
       await scene.server(old).stop('fast');
       await scene.promote(other(old));
-      await scene.rejoin(old, false);
+      await withheld('all', () => scene.rejoin(old, false));
     },
   },
 };

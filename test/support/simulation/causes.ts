@@ -20,6 +20,8 @@ const LONG_ABSENCE_MS = 1900;
 /** A state that comes and goes. */
 class Spell {
   #since: number | undefined;
+  /** The beginning of the last one. */
+  beganAt = Number.NEGATIVE_INFINITY;
   /** The last moment of it. */
   lastAt = Number.NEGATIVE_INFINITY;
   #longAt = Number.NEGATIVE_INFINITY;
@@ -32,7 +34,10 @@ class Spell {
       this.#since = undefined;
       return;
     }
-    this.#since ??= now;
+    if (this.#since === undefined) {
+      this.#since = now;
+      this.beganAt = now;
+    }
     this.lastAt = now;
   }
 
@@ -179,7 +184,15 @@ export class Causes {
 
   #isTroubled(conmgr: string, server: string): boolean {
     const { wayAt, serverAt } = this.#pair(conmgr, server);
-    return this.#isRecent(Math.max(wayAt, serverAt));
+    return Math.max(wayAt, serverAt) >= this.#horizon(conmgr, server);
+  }
+
+  /** What happened after this may be a cause: a process that was frozen learns on its return what it has missed. */
+  #horizon(conmgr: string, server: string): number {
+    const slept = [this.#conmgr(conmgr).frozen, this.#watchdog(server).frozen].filter(({ lastAt }) =>
+      this.#isRecent(lastAt),
+    );
+    return Math.min(this.#world.now, ...slept.map(({ beganAt }) => beganAt)) - AFTERMATH_MS;
   }
 
   #isRecent(at: number): boolean {
