@@ -24,13 +24,17 @@ function promtool(args: readonly string[], input = ''): void {
 
 it('the metrics of both programs are without fault, with every value that they may have', () => {
   const { counts } = new EventLog([CONMGR_MESSAGES]);
+  const certificates = [
+    { parameter: 'heartbeat_sslcert', path: '/a.crt', validFrom: NOW, validTo: NOW + 1000 },
+  ];
   const report = statusOf({
     maxConnections: 100,
+    certificates,
     lastReload: { at: NOW, problems: [] },
     kernel: { helper: '', guard: { wanted: true, problem: '' }, connections: [], listeners: [] },
   });
   const conmgr = renderMetrics(CONMGR_METRICS, { report, counts });
-  const watchdog = renderMetrics(WATCHDOG_METRICS, { status: watchdogStatus(), counts });
+  const watchdog = renderMetrics(WATCHDOG_METRICS, { status: watchdogStatus({}, { certificates }), counts });
   for (const [text, table] of [
     [conmgr, CONMGR_METRICS],
     [watchdog, WATCHDOG_METRICS],

@@ -47,6 +47,7 @@ export function watchdogStatus(
         rttMs: 0.4,
         packetsReceived: 6,
         sessions: null,
+        protection: 'certificate',
         spared: '',
         ...link,
       },

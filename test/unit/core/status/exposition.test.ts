@@ -165,6 +165,9 @@ it('the metrics of the watchdog tell the same as its status, whatever a conmgr c
   const metrics = parseExposition(text);
   assert.equal(sampleOf(metrics, 'conmgr_watchdog_link_last_packet_age_seconds', { label }), 0.7);
   assert.equal(sampleOf(metrics, 'conmgr_watchdog_links'), 1);
+  const protection = 'conmgr_watchdog_link_protection';
+  assert.equal(sampleOf(metrics, protection, { label, protection: 'certificate' }), 1);
+  assert.equal(sampleOf(metrics, protection, { label, protection: 'none' }), 0);
   assert.equal(sampleOf(metrics, 'conmgr_watchdog_instance_role', { role: 'primary' }), 1);
   assert.equal(sampleOf(metrics, 'conmgr_watchdog_terminator_sessions_ended_total'), 5);
   assert.equal(sampleOf(metrics, 'conmgr_watchdog_findings'), 1);

@@ -74,7 +74,7 @@ describe('the page of the watchdog', () => {
     assert.match(text, /The instance is up, primary/);
     assert.match(
       text,
-      /link up last packet 0\.7 s ago round trip 0\.40 ms app1:\/srv\/app address 192\.0\.2\.9/,
+      /link up last packet 0\.7 s ago round trip 0\.40 ms protected by a certificate app1:\/srv\/app address 192\.0\.2\.9/,
     );
     assert.match(text, /ended so far 5 sessions Not ended look sessions of other roles/);
   });
