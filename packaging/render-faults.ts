@@ -8,11 +8,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { linesOf } from '../test/chaos/harness/closing-table.js';
-import { MEASURED, type RowResult } from '../test/chaos/harness/results.js';
+import { MEASURED, type Measured } from '../test/chaos/harness/results.js';
 import { FAULT_ROWS } from '../test/chaos/table/rows.js';
 import { type Cells, renderDocuments, table } from './document-tables.js';
 
-const measured = JSON.parse(readFileSync(MEASURED, 'utf8')) as readonly RowResult[];
+const measured = JSON.parse(readFileSync(MEASURED, 'utf8')) as readonly Measured[];
 
 function rows(): string {
   return table(

@@ -44,6 +44,9 @@ export interface ConmgrOptions {
   readonly fds?: readonly number[];
 }
 
+/** It takes a third of a second where nothing else runs. */
+const START_MS = 60_000;
+
 /** Fast, but with a time-out that a busy machine keeps; everything is logged. */
 const TEST_SETTINGS: ConmgrSettings = {
   listen_addresses: '127.0.0.1',
@@ -217,9 +220,11 @@ export class ConmgrProcess {
   }
 
   /** Waits until every link is up and its attributes have been told. */
-  linked(): Promise<StatusReport> {
-    return this.until('all links are up', ({ instances }) =>
-      instances.every((one) => one.link.phase === 'up' && one.state !== 'unknown'),
+  linked(timeoutMs?: number): Promise<StatusReport> {
+    return this.until(
+      'all links are up',
+      ({ instances }) => instances.every((one) => one.link.phase === 'up' && one.state !== 'unknown'),
+      timeoutMs,
     );
   }
 
@@ -262,6 +267,7 @@ export class ConmgrProcess {
       ended = true;
     });
     await eventually(async () => ended || (await this.status()).pid === this.pid, {
+      timeoutMs: START_MS,
       everyMs: 5,
       what: 'conmgr answers',
     });

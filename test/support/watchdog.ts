@@ -13,6 +13,10 @@ import type { Server, Settings } from './postgres.js';
 import { startProgram } from './programs.js';
 import type { Running } from './running.js';
 
+const LISTENING = /listening for heartbeat links/;
+/** It takes a third of a second where nothing else runs. */
+const START_MS = 60_000;
+
 export interface WatchdogOptions {
   /** watchdog.* settings for postgresql.conf, without the prefix. */
   readonly settings?: Settings;
@@ -41,14 +45,14 @@ export class TestWatchdog {
       Object.fromEntries(Object.entries(settings).map(([name, value]) => [`watchdog.${name}`, value])),
     );
     const watchdog = new TestWatchdog(server, launch(server, options.env), port);
-    await watchdog.running.waitForLine(/listening for heartbeat links/);
+    await watchdog.running.waitForLine(LISTENING, { timeoutMs: START_MS });
     return watchdog;
   }
 
   /** Starts the program again with the settings there are, after it has ended. */
   async again(env?: NodeJS.ProcessEnv): Promise<TestWatchdog> {
     const next = new TestWatchdog(this.server, launch(this.server, env), this.port);
-    await next.running.waitForLine(/listening for heartbeat links/);
+    await next.running.waitForLine(LISTENING, { timeoutMs: START_MS });
     return next;
   }
 

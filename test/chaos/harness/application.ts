@@ -81,7 +81,7 @@ export class Application {
   /** Returns when all its sessions are there. */
   async connected(after = 0): Promise<Event[]> {
     const all = Array.from({ length: this.sessions }, (_, session) => session);
-    return Promise.all(all.map((session) => this.wait('connected', session, after, 20_000)));
+    return Promise.all(all.map((session) => this.wait('connected', session, after, 60_000)));
   }
 
   get pid(): number {

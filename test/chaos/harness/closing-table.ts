@@ -1,6 +1,6 @@
 /** What stands at the end of `make chaos`: each row with its bounds, what was measured, and the verdict. */
 import type { FaultRow, Span } from '../table/row.js';
-import type { RowResult } from './results.js';
+import { type Measured, measuredOf, type RowResult, type Spread } from './results.js';
 
 /** The lines of a row: what, bound, measured. */
 export interface Line {
@@ -13,12 +13,9 @@ function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-/** Least, middle and greatest; one value alone as it is. */
-export function spread(values: readonly number[], show: (value: number) => string): string {
-  const sorted = [...values].sort((one, other) => one - other);
-  const [least, middle, most] = [sorted[0]!, sorted[Math.floor((sorted.length - 1) / 2)]!, sorted.at(-1)!];
-  if (sorted.length === 1) return show(least);
-  return [least, middle, most].map(show).join(' / ');
+/** Least, middle and greatest; one value alone if they are the same. */
+function spread({ least, middle, most }: Spread, show: (value: number) => string): string {
+  return least === most ? show(least) : [least, middle, most].map(show).join(' / ');
 }
 
 export function boundText([least, most]: Span): string {
@@ -27,7 +24,7 @@ export function boundText([least, most]: Span): string {
 }
 
 /** All that a row measures and counts. */
-export function linesOf(row: FaultRow, result: RowResult | undefined): Line[] {
+export function linesOf(row: FaultRow, result: Measured | undefined): Line[] {
   const none = '';
   return [
     ...Object.entries(row.times ?? {}).map(([what, span]) => ({
@@ -60,7 +57,7 @@ export function closingTable(rows: readonly FaultRow[], results: readonly RowRes
     const result = results.find((one) => one.row === row.row);
     texts.push([String(row.row), `${row.fault}`, '', '', verdictOf(row, result)]);
     if (typeof row.proof !== 'string') continue;
-    for (const { what, bound, measured } of linesOf(row, result)) {
+    for (const { what, bound, measured } of linesOf(row, result && measuredOf(result))) {
       texts.push(['', `  ${what}`, bound, measured, '']);
     }
     if (result?.reason !== undefined) texts.push(['', `  ${result.reason.split('\n')[0] ?? ''}`, '', '', '']);

@@ -19,6 +19,35 @@ export interface RowResult {
   readonly never: Readonly<Record<string, number>>;
 }
 
+/** The least, the middle and the greatest of what was measured several times. */
+export interface Spread {
+  readonly least: number;
+  readonly middle: number;
+  readonly most: number;
+}
+
+/** What is kept of the result of a row that was proven. */
+export interface Measured {
+  readonly row: number;
+  readonly load: number | null;
+  readonly times: Readonly<Record<string, Spread>>;
+  readonly amounts: Readonly<Record<string, Spread>>;
+  readonly never: Readonly<Record<string, number>>;
+}
+
+function spreadOf(values: readonly number[]): Spread {
+  const sorted = [...values].sort((one, other) => one - other);
+  return { least: sorted[0]!, middle: sorted[Math.floor((sorted.length - 1) / 2)]!, most: sorted.at(-1)! };
+}
+
+function spreadsOf(all: Readonly<Record<string, readonly number[]>>): Record<string, Spread> {
+  return Object.fromEntries(Object.entries(all).map(([what, values]) => [what, spreadOf(values)]));
+}
+
+export function measuredOf({ row, load, times, amounts, never }: RowResult): Measured {
+  return { row, load: load ?? null, times: spreadsOf(times), amounts: spreadsOf(amounts), never };
+}
+
 /** Names the directory of the results; set by the runner. */
 export const RESULTS_VARIABLE = 'CHAOS_RESULTS';
 

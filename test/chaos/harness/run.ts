@@ -8,7 +8,15 @@ import { Refusal } from '../../runner/refusal.js';
 import type { FaultRow } from '../table/row.js';
 import { FAULT_ROWS } from '../table/rows.js';
 import { closingTable } from './closing-table.js';
-import { MEASURED, RESULTS_VARIABLE, ROWS_VARIABLE, type RowResult, readResults } from './results.js';
+import {
+  MEASURED,
+  type Measured,
+  measuredOf,
+  RESULTS_VARIABLE,
+  ROWS_VARIABLE,
+  type RowResult,
+  readResults,
+} from './results.js';
 import { DEFAULTS_VARIABLE } from './timing.js';
 
 /** Packages of Debian, each with a program or file of it by which it is found. */
@@ -21,7 +29,7 @@ const TOOLS: Readonly<Record<string, string>> = {
 };
 
 /** Files at a time: the rows mostly wait for time-outs. */
-const JOBS = '4';
+const JOBS = '3';
 
 /** No file may take longer. */
 const LIMIT_MS = '900000';
@@ -70,7 +78,8 @@ export async function runChaos(
     const together = entries.filter((entry) => !alone.includes(entry));
     let status = 0;
     for (const some of [together, alone]) {
-      if (some.length > 0) status = (await execute(some, options)) || status;
+      // 128 and more: it was interrupted.
+      if (some.length > 0 && status < 128) status = (await execute(some, options)) || status;
     }
     const found = readResults(results);
     if (env['UPDATE']) record(join(root, MEASURED), found);
@@ -93,11 +102,11 @@ function chosenRows(words: string): readonly FaultRow[] {
 
 /** Rows that did not run keep what was recorded of them. */
 function record(path: string, found: readonly RowResult[]): void {
-  const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as RowResult[]) : [];
-  const kept = before.filter(({ row }) => !found.some((one) => one.row === row));
-  const all = [...kept, ...found.filter(({ verdict }) => verdict === 'proven')];
-  all.sort((one, other) => one.row - other.row);
-  writeFileSync(path, `[\n${all.map((one) => JSON.stringify(one)).join(',\n')}\n]\n`);
+  const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Measured[]) : [];
+  const kept = before.filter(({ row }) => !found.some((one) => one.row === row && one.verdict === 'proven'));
+  const fresh = found.filter(({ verdict }) => verdict === 'proven').map(measuredOf);
+  const all = [...kept, ...fresh].sort((one, other) => one.row - other.row);
+  writeFileSync(path, `${JSON.stringify(all, undefined, 2)}\n`);
 }
 
 function installTools(): void {

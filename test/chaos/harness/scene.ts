@@ -19,6 +19,9 @@ import { Lateness } from './lateness.js';
 import { type Host, Network } from './network.js';
 import { TIMING } from './timing.js';
 
+/** Where nothing else runs, it is a quarter of a second. */
+const LINKED_MS = 60_000;
+
 /** Of each log of a row that failed. */
 const SHOWN_LINES = 40;
 
@@ -143,7 +146,7 @@ export class Scene {
       settings: { port: CONMGR_PORT, ...CONMGR_TIMING, ...this.#options.conmgr, ...settings },
     });
     this.#conmgrs.push(conmgr);
-    if (linked) await conmgr.linked();
+    if (linked) await conmgr.linked(LINKED_MS);
     return conmgr;
   }
 

@@ -47,4 +47,17 @@ export const HAND_OVER_ROWS: readonly FaultRow[] = [
     },
     never: ['sessions told while the server runs', ENDED],
   },
+  {
+    row: 67,
+    fault:
+      'another program takes the port of conmgr: while it is away after a crash, and after it was stopped',
+    expected:
+      'after a crash it cannot, since the service manager keeps the socket; after a stop it can, and an application that verifies the server goes nowhere',
+    proof: 'conmgr-gone',
+    load: QUERIES,
+    never: [
+      'ports that could be taken while conmgr was away after a crash',
+      'sessions at the server of the squatter',
+    ],
+  },
 ];
