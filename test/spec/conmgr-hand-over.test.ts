@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { StatusReport } from '../../src/core/control/protocol.js';
@@ -16,6 +16,7 @@ import {
   type InstanceLines,
 } from '../support/conmgr-process.js';
 import { eventually } from '../support/eventually.js';
+import { exchange } from '../support/exchange.js';
 import { FirstPhaseClient } from '../support/first-phase-client.js';
 import { freePort } from '../support/free-ports.js';
 import { type GatewayScene, gatewayScenes } from '../support/gateway-scene.js';
@@ -33,25 +34,6 @@ const start = gatewayScenes();
 /** What must be the same before and after. */
 function lasting({ applications }: StatusReport): unknown {
   return applications.map(({ since, ...rest }) => rest);
-}
-
-/** The next `length` octets. Rejects when there are no more. */
-function gather(socket: Socket, length: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let left = length;
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void): void => {
-      socket.off('data', take).off('end', lost).off('close', lost);
-      settle();
-    };
-    const lost = (): void => end(() => reject(new Error(`${left} octets did not come`)));
-    const take = (chunk: Buffer): void => {
-      chunks.push(chunk);
-      left -= chunk.length;
-      if (left <= 0) end(() => resolve(Buffer.concat(chunks)));
-    };
-    socket.on('data', take).on('end', lost).on('close', lost);
-  });
 }
 
 describe('a conmgr that takes over', () => {
@@ -103,9 +85,8 @@ describe('a conmgr that takes over', () => {
       const question = randomBytes(3000 + 500 * i);
       pulses.push(
         new Pulse(async () => {
-          const answer = gather(driver.socket, question.length);
-          driver.send(question);
-          assert.ok((await answer).equals(question));
+          const answer = await exchange(driver.socket, question, question.length);
+          assert.ok(answer.equals(question));
         }),
       );
       apps.push(await scene.set.conmgr.bound());

@@ -128,7 +128,9 @@ export class ConmgrProcess {
   async replaced(options: Pick<ConmgrOptions, 'openFiles' | 'within'> = {}): Promise<ConmgrProcess> {
     const running = launchConmgr(this.directory, { ...options, takesOver: true });
     const next = new ConmgrProcess(this.directory, this.port, this.settings, running);
-    await next.#answers();
+    // Its predecessor is not asked again and again meanwhile: it has better things to do.
+    await next.logged(/LOG: +listening on /, 0, { timeoutMs: 60_000 });
+    await eventually(async () => !(await next.#isStarting()), { everyMs: 5, what: 'conmgr answers' });
     return next;
   }
 
@@ -259,6 +261,11 @@ export class ConmgrProcess {
   /** How many descriptors are open. */
   get openDescriptors(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  async #isStarting(): Promise<boolean> {
+    const answer = await this.control({ command: 'resolve', target: 'any' });
+    return !answer.ok && answer.error.message.includes('starting up');
   }
 
   async #answers(): Promise<void> {
