@@ -6,10 +6,17 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { askManager } from './manager-bus.js';
 
 const run = promisify(execFile);
 
-/** Asking takes about 25 ms; a manager that is slower must not hold up the stop. */
+/** Of dbus-daemon(1). */
+const SYSTEM_BUS = '/run/dbus/system_bus_socket';
+
+/** Types of jobs. */
+const RESTART = /^(?:try-)?restart$/;
+
+/** Asking takes a few milliseconds, by systemctl about 25; a manager that is slower must not hold up the stop. */
 const ANSWER_LIMIT_MS = 500;
 
 /** The unit of a process and whose manager runs it. */
@@ -51,12 +58,15 @@ export function unitOfProcess(otherwise: string, cgroup = '/proc/self/cgroup'): 
 export interface ManagerQuestion {
   readonly cgroup?: string;
   readonly systemctl?: string;
+  /** Socket of the system's bus. */
+  readonly bus?: string;
 }
 
 /** What the manager intends; 'unknown' where there is none or it does not answer in time. Never rejects. */
 export async function managerIntent({
   cgroup = '/proc/self/cgroup',
   systemctl = 'systemctl',
+  bus = SYSTEM_BUS,
 }: ManagerQuestion = {}): Promise<'restart' | 'hostShutdown' | 'unknown'> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
@@ -69,6 +79,13 @@ export async function managerIntent({
   try {
     const managed = unitInCgroup(await readFile(cgroup, 'utf8').catch(() => ''));
     if (managed === undefined) return 'unknown';
+    // A user's manager may be on no bus.
+    const told = managed.user ? undefined : await askManager(bus, limit.signal).catch(() => undefined);
+    if (told !== undefined) {
+      const { jobs, state } = told;
+      if (jobs.some(({ unit, type }) => unit === managed.unit && RESTART.test(type))) return 'restart';
+      return state === 'stopping' ? 'hostShutdown' : 'unknown';
+    }
     const scope = managed.user ? ['--user'] : [];
     // One program answers the question that sessions depend on: on a busy host each takes its time. The end of the
     // host is no restart, since it replaces every job by a stop.
@@ -87,6 +104,6 @@ export async function managerIntent({
 function isRestarted(unit: string, jobs: string): boolean {
   return jobs.split('\n').some((line) => {
     const [, of, type = ''] = line.trim().split(/\s+/);
-    return of === unit && /^(?:try-)?restart$/.test(type);
+    return of === unit && RESTART.test(type);
   });
 }

@@ -23,6 +23,7 @@ for (const suite of suites()) {
         sessions: SESSIONS,
         transfers: 0,
         sleepers: 2,
+        visitors: 3,
         everyMs: 300,
       });
     });

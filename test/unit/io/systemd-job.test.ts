@@ -22,7 +22,7 @@ function manager(cgroup: string, answers: { state?: string; jobs?: string; wante
   );
   chmodSync(systemctl, 0o755);
   writeFileSync(file, cgroup);
-  return managerIntent({ cgroup: file, systemctl });
+  return managerIntent({ cgroup: file, systemctl, bus: join(folder, 'no-bus') });
 }
 
 /** Prints a list with a job of the unit among others. */
