@@ -20,7 +20,7 @@ import { cpuMs, ms, printBlock, Samples, shuffledRounds, times } from './figures
 
 const MANY = 5000;
 const MOST = 10_000;
-const ROUNDS = 7;
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] || 7);
 const INTERVAL_MS = 200;
 const TIMEOUT_MS = 1000;
 
