@@ -18,12 +18,13 @@ export const WRITERS = [
   'each',
   'psqlEach',
   'direct',
+  'directEach',
 ];
 const READERS = ['reader', 'stockReader'];
 /** Those whose session is one and the same all the time, by application_name. */
 export const LASTING = ['pool', 'transaction', 'stock0', 'stock1', 'psql', 'direct', 'reader', 'stockReader'];
-/** It connects to the primary itself: how long it waits is the machine's doing, or the server's. */
-const CONTROL = 'direct';
+/** They connect to the primary itself: how long they wait is the machine's doing, or the server's. */
+const CONTROL = { lasting: 'direct', each: 'directEach' } as const;
 
 const PROGRAM = `
 const { spawn } = require('node:child_process');
@@ -93,10 +94,10 @@ async function psql() {
 }
 
 /** A connection for each statement. */
-const each = () => load('each', 100, async (row) => {
-  const client = new Client(at('each'));
+const each = (name, place) => load(name, 100, async (row) => {
+  const client = new Client({ ...at(name), ...place });
   await client.connect();
-  const number = await writing('each', client)(row);
+  const number = await writing(name, client)(row);
   await client.end();
   return number;
 });
@@ -122,7 +123,8 @@ Promise.all([
   lasting('stock0', new Client(at('stock0'))),
   lasting('stock1', new Client(at('stock1'))),
   psql(),
-  each(),
+  each('each', {}),
+  each('directEach', { host: 'db1', port: 5432 }),
   psqlEach(),
   lasting('direct', new Client({ ...at('direct', 5432), host: 'db1' })),
   lasting('reader', new CmClient(aware('reader', 'standby'))),
@@ -205,12 +207,14 @@ function worseOf(before: Tallies, now: Tallies): Tallies {
 }
 
 /**
- * How long each waited, less what the one that goes past conmgr waited meanwhile. psqlEach is left out: it is a program that
- * is started for each statement, and that is most of its time.
+ * How long each waited, less what the one of its kind that goes past conmgr waited meanwhile. psqlEach is left out: it is a
+ * program that is started for each statement, and that is most of its time.
  */
 export function pauses(tallies: Tallies): readonly (readonly [name: string, ms: number])[] {
-  const machineMs = tallies[CONTROL]?.worstMs ?? 0;
   return Object.entries(tallies)
     .filter(([name]) => name !== 'psqlEach')
-    .map(([name, { worstMs }]) => [name, Math.round(worstMs - machineMs)]);
+    .map(([name, { worstMs }]) => {
+      const control = tallies[name === 'each' ? CONTROL.each : CONTROL.lasting];
+      return [name, Math.round(worstMs - (control?.worstMs ?? 0))];
+    });
 }
