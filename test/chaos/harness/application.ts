@@ -11,6 +11,7 @@ export function nowMs(): number {
 
 /** Queries in half a second that count as a load. */
 const LEAST_LOAD = 5;
+const LOAD_WITHIN_MS = 30_000;
 
 export interface Event {
   readonly event: 'connected' | 'lost' | 'failed' | 'refused' | 'answered';
@@ -116,7 +117,14 @@ export class Application {
     const after = this.mark;
     const answered = (): number =>
       Math.max(0, ...this.events('answered', after).map((one) => one.answered ?? 0));
+    const untilMs = nowMs() + LOAD_WITHIN_MS;
     for (let seen = after; answered() < least; seen = this.mark) {
+      if (nowMs() > untilMs) {
+        const ends = this.events('lost').map(({ text }) => text);
+        throw new Error(
+          `only ${answered()} queries are answered; sessions lost: ${ends.join('; ') || 'none'}`,
+        );
+      }
       await this.running.waitForLine(/"answered":/, { after: seen });
     }
     return answered();
