@@ -29,10 +29,10 @@ export async function runRestart(call: Call): Promise<ExitStatus> {
     );
   } else if (options.stopMode === undefined && manager.unit !== undefined) {
     return inOneJob(call, manager.unit, pid, closed);
-  } else if (options.stopMode === undefined && found.state === 'running') {
+  } else if (options.stopMode === undefined) {
     return byTakingOver(call, manager, real, pid);
   } else {
-    await stopAndWait(call, manager, pid, options.stopMode ?? 'restart');
+    await stopAndWait(call, manager, pid, options.stopMode);
     world.output.lines(['conmgr stopped']);
   }
   const started = await manager.start({ directory: real, logFile: options.logFile });
