@@ -217,6 +217,8 @@ export class AppConnection {
   /** A CancelRequest gets no answer but the end of the connection. */
   cancel(request: CancelRequest): void {
     this.settle();
+    // It must not be sent twice, here or by a successor: the second could hit the statement after the one that was meant.
+    this.#phase = 'ending';
     void this.#events.cancel(this, request).then(() => this.end());
   }
 

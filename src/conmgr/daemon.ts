@@ -263,10 +263,12 @@ export class Daemon {
   }
 
   /** `request`: what is logged as asked for. What comes when the end has begun already changes nothing, but for an
-   *  immediate one. */
+   *  immediate one; a hand-over gives way to every other than a smart one. */
   stop(mode: DaemonStop, request: string): void {
     const isHandingOver = this.#handing.begun;
-    if (this.#ended || (this.#core.ending && !isHandingOver && mode !== 'immediate')) return;
+    // A smart one waits for sessions, and those are the successor's in a moment.
+    const isHeeded = mode === 'immediate' || !this.#core.ending || (isHandingOver && mode !== 'smart');
+    if (this.#ended || !isHeeded) return;
     this.#handing.giveUp();
     this.#options.log.write(CONMGR_MESSAGES.stopping, { request });
     this.#restarts = mode === 'restart';

@@ -6,7 +6,7 @@ import type { Log } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { systemClock } from '../io/clock.js';
 import { askControl } from '../io/control-socket.js';
-import { adoptLock, type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
+import { adoptLock, assertLockFile, type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { askHandOver, BEING_TAKEN_OVER } from '../io/hand-over-socket.js';
 import { loadNative } from '../io/native.js';
 import { UnixRights } from '../io/unix-rights.js';
@@ -32,7 +32,7 @@ export interface SuccessionOptions {
 
 /**
  * Takes over from whoever runs; one that cannot hand over is told to restart, as which this process goes on. Rejects with
- * MessageError, upon which the predecessor goes on as it was: what lockDirectory says, handOverUnusable, cannotListen,
+ * MessageError, upon which the predecessor goes on as it was: what lockDirectory and assertLockFile say, handOverUnusable, cannotListen,
  * predecessorStays.
  */
 export async function succeed(options: SuccessionOptions): Promise<Heritage> {
@@ -45,6 +45,7 @@ export async function succeed(options: SuccessionOptions): Promise<Heritage> {
     const inheritance = openInheritance(new UnixRights(native), asked.handed, conmgrId, log);
     const { problem: reason, listeners } = inheritance;
     if (reason !== '') throw new MessageError(CONMGR_MESSAGES.handOverUnusable, { reason });
+    assertLockFile(directory, asked.lock);
     await tryPorts(config, listeners);
     if (!(await asked.confirm())) throw new MessageError(CONMGR_MESSAGES.predecessorStays, { directory });
     return { lock: adoptLock(directory, asked.lock, { lines }), inheritance };

@@ -18,7 +18,7 @@ import type { MonotonicMs } from '../core/time.js';
 import { resetDescriptor } from '../io/adopted-sockets.js';
 import type { HandedDescriptors, HandedState, NamedDescriptor } from '../io/handed-descriptors.js';
 import { packBundle, unpackBundle } from '../io/socket-bundle.js';
-import { NativeCallError, readWhole, type UnixRights } from '../io/unix-rights.js';
+import { readWhole, type UnixRights } from '../io/unix-rights.js';
 import { ruleOfPort } from './app-listeners.js';
 import type { AppPort } from './app-port.js';
 import type { Gateway } from './gateway.js';
@@ -55,8 +55,8 @@ export function bequeath(bequest: Bequest, heir: Heir, now: MonotonicMs): string
   try {
     packed = packState(rights, identity, core.handOver(now), port, gateway);
   } catch (error) {
-    if (!(error instanceof NativeCallError)) throw error;
-    return error.message;
+    // Whatever it is, no memory for the document for example: it must not cost the sessions.
+    return (error as Error).message;
   }
   const { state, taken, leftOut } = packed;
   const reason = heir.receive({ state, listeners });
@@ -88,7 +88,7 @@ interface Packed {
   readonly leftOut: readonly number[];
 }
 
-/** Packs everything but the listening sockets. Throws NativeCallError. Until it is known whether it was taken there must
+/** Packs everything but the listening sockets. Throws what the system says. Until it is known whether it was taken there must
  *  be no turn of the event loop. */
 function packState(
   rights: UnixRights,

@@ -113,12 +113,17 @@ export function adoptLock(
   fd: number,
   options: Pick<LockOptions, 'lines'> = {},
 ): DirectoryLock {
+  assertLockFile(directory, fd);
+  return holding(fd, join(directory, LOCK_FILE), directory, options);
+}
+
+/** Throws MessageError (lockFileNotWritten) when the descriptor is not that of the directory's lock file, so that it could
+ *  not be adopted. */
+export function assertLockFile(directory: string, fd: number): void {
   const file = join(directory, LOCK_FILE);
-  if (!isAt(fd, file)) {
-    const reason = `descriptor ${fd} is not that of this file`;
-    throw new MessageError(PROCESS_MESSAGES.lockFileNotWritten, { file, reason });
-  }
-  return holding(fd, file, directory, options);
+  if (isAt(fd, file)) return;
+  const reason = `descriptor ${fd} is not that of this file`;
+  throw new MessageError(PROCESS_MESSAGES.lockFileNotWritten, { file, reason });
 }
 
 function openLockFile(file: string): number {

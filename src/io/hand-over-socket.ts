@@ -51,9 +51,13 @@ export function giveThrough(
     } finally {
       closeSync(listening.fd);
     }
-    if (!rights.waitReadable(socket, TAKEN_WITHIN_MS)) return `no answer within ${TAKEN_WITHIN_MS / 1000} s`;
+    const until = performance.now() + TAKEN_WITHIN_MS;
+    const late = `no answer within ${TAKEN_WITHIN_MS / 1000} s`;
+    if (!rights.waitReadable(socket, TAKEN_WITHIN_MS)) return late;
     const taken = rights.receive(socket, 1)?.bytes.equals(TAKEN) === true;
-    return taken ? '' : 'it has closed the connection';
+    if (!taken) return 'it has closed the connection';
+    // If this process was stopped meanwhile (SIGSTOP, a frozen host), whoever answered may have given up since.
+    return performance.now() > until ? late : '';
   } catch (error) {
     if (!(error instanceof NativeCallError)) throw error;
     return error.message;

@@ -1,7 +1,7 @@
 /** docs/decisions/0035-hand-over.md, "What cannot be handed over": nothing is worse than without it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -128,6 +128,35 @@ describe('a conmgr that goes on because nobody takes over', () => {
     assert.equal(JSON.parse(String(answer)).error.code, '55006');
     first.destroy();
     await conmgr.logged(/WARNING: +could not hand over/);
+  });
+
+  it('the lock file was removed: the successor could not lock the directory', async () => {
+    const scene = await start(['serves']);
+    const { conmgr } = scene.set;
+    const [driver, end] = await served(scene);
+    const mark = conmgr.mark;
+    rmSync(join(conmgr.directory, 'conmgr.pid'));
+    const { code, stderr } = await failedStart(conmgr.directory, { takesOver: true });
+    assert.equal(code, 1);
+    assert.match(stderr, /FATAL: .*conmgr\.pid/);
+    await conmgr.logged(/WARNING: +could not hand over to the next process, going on/, mark);
+    await unharmed(scene, driver, end);
+  });
+
+  it('a smart stop that comes meanwhile changes nothing: no session ends', async () => {
+    const scene = await start(['serves']);
+    const { conmgr } = scene.set;
+    const [driver, end] = await served(scene);
+    const watchdog = scene.set.watchdog(0);
+    watchdog.acknowledges = false;
+    const mark = conmgr.mark;
+    const successor = await asks(conmgr);
+    await conmgr.logged(/LOG: +received restart request/, mark);
+    conmgr.running.kill('SIGUSR1');
+    successor.destroy();
+    await conmgr.logged(/WARNING: +could not hand over to the next process, going on/, mark);
+    watchdog.acknowledges = true;
+    await unharmed(scene, driver, end);
   });
 
   it('a stop that comes meanwhile is one', async () => {

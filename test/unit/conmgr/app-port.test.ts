@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import net, { type AddressInfo, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { ListenerRule } from '../../../src/conmgr/app-listeners.js';
 import { AppPort, SLICE } from '../../../src/conmgr/app-port.js';
 import type { ConsoleWorld } from '../../../src/conmgr/console-connection.js';
-import { Gateway } from '../../../src/conmgr/gateway.js';
+import { Gateway, type GatewayEvents } from '../../../src/conmgr/gateway.js';
 import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
 import type { MessageParams } from '../../../src/core/messages/message.js';
 import { rateLimitKey } from '../../../src/core/messages/rate-limit.js';
@@ -15,21 +16,24 @@ import {
   decodeConmgrMessage,
   encodeConmgrMessage,
 } from '../../../src/core/protocol/first-phase.js';
+import { encodeCancelRequest } from '../../../src/core/protocol/startup.js';
 import { backgroundClock, systemClock } from '../../../src/io/clock.js';
+import { eventually } from '../../support/eventually.js';
 
 const LISTENER: ListenerRule = { port: 2, target: () => 'any', forwards: () => false };
+const NO_EVENTS: GatewayEvents = {
+  forward: () => {},
+  introduced: () => {},
+  routeFailed: () => {},
+  bound: () => {},
+  backend: () => {},
+  closed: () => {},
+};
 const NO_GATEWAY = new Gateway({
   descriptorLimit: 10,
   hasRoom: () => true,
   connectTimeoutMs: () => 1000,
-  events: {
-    forward: () => {},
-    introduced: () => {},
-    routeFailed: () => {},
-    bound: () => {},
-    backend: () => {},
-    closed: () => {},
-  },
+  events: NO_EVENTS,
 });
 
 const NO_CONSOLE: ConsoleWorld = { software: 'conmgr', facts: () => Promise.reject(new Error('no facts')) };
@@ -210,5 +214,50 @@ describe('an application on another host', () => {
     for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) {
       assert.equal(accepted(address, 20_000).keptAlive, undefined, address);
     }
+  });
+});
+
+describe('a CancelRequest', () => {
+  it('is handed on once: not again with what follows it, and not by a successor', async () => {
+    const answered: (() => void)[] = [];
+    const requests: number[] = [];
+    class SlowGateway extends Gateway {
+      override cancel({ pid }: { readonly pid: number }): Promise<void> {
+        requests.push(pid);
+        return new Promise((done) => answered.push(done));
+      }
+    }
+    const gateway = new SlowGateway({
+      descriptorLimit: 10,
+      hasRoom: () => true,
+      connectTimeoutMs: () => 1000,
+      events: NO_EVENTS,
+    });
+    const port = new AppPort({
+      clock: systemClock,
+      allowed: () => ({ connections: 10, limit: 10 }),
+      silentAfterMs: () => 20_000,
+      gateway,
+      console: NO_CONSOLE,
+      events: { asked: () => {}, bound: () => {}, backend: () => {}, closed: () => {}, report: () => {} },
+    });
+    const server = net.createServer((socket) => port.accept(socket, LISTENER)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const application = net.connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const over = once(application.resume(), 'close');
+    const packet = encodeCancelRequest(7, Buffer.alloc(4));
+    application.write(packet.subarray(0, 10));
+    await eventually(() => port.connection(1) !== undefined, { everyMs: 1, what: 'it is accepted' });
+    assert.deepEqual([...port.handOver().keys()], [1]);
+    port.thaw();
+    application.write(Buffer.concat([packet.subarray(10), Buffer.from('more')]));
+    await eventually(() => requests.length > 0, { everyMs: 1, what: 'it is handed on' });
+    application.write('still more');
+    assert.deepEqual([...port.handOver().keys()], []);
+    port.thaw();
+    answered[0]?.();
+    await over;
+    assert.deepEqual(requests, [7]);
+    server.close();
   });
 });

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
-import { acceptInheritance, openInheritance } from '../../../src/conmgr/succession.js';
+import {
+  acceptInheritance,
+  type Bequest,
+  bequeath,
+  openInheritance,
+} from '../../../src/conmgr/succession.js';
 import type { HandOverDocument } from '../../../src/core/handover/document.js';
 import { encodeHandOver } from '../../../src/core/handover/encode.js';
 import type { MessageParams, MessageSpec } from '../../../src/core/messages/message.js';
@@ -131,5 +137,29 @@ describe('a successor', () => {
     const opened = openInheritance(rights, descriptors, ID, log);
     assert.deepEqual([opened.document?.connections.length, log.written], [1, ['CM1265 1']]);
     acceptInheritance({ ...opened, problem: 'no longer wanted' }, new Notes());
+  });
+});
+
+describe('a predecessor', () => {
+  it('goes on when there is no memory for the document, and keeps nothing open', () => {
+    class Exhausted extends UnixRights {
+      override memoryFile(): number {
+        throw Object.assign(new Error('ENOMEM: not enough memory, write'), { code: 'ENOMEM' });
+      }
+    }
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    const bequest = {
+      rights: new Exhausted(loadNative() as Native),
+      identity: { software: 'test', conmgrId: ID },
+      core: { handOver: () => ({ view: 1, instances: [], sessions: [] }) },
+      port: { handOver: () => new Map(), ids: () => [], connection: () => undefined },
+      gateway: {},
+      listeners: [],
+      log: new Notes(),
+    } as unknown as Bequest;
+    const before = open();
+    const receive = (): string => assert.fail('there is nothing to receive');
+    assert.equal(bequeath(bequest, { receive }, 0), 'ENOMEM: not enough memory, write');
+    assert.equal(open(), before);
   });
 });
