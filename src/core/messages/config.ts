@@ -395,7 +395,7 @@ const rows = {
     level: 'LOG',
     text: 'parameter "{name}" cannot be changed without restarting conmgr',
     cause: 'The file was reloaded and holds a new value for a parameter that is read at start only.',
-    cure: 'Restart conmgr: sessions of the client library are kept, those that conmgr forwards end.',
+    cure: 'Restart conmgr: that ends no session.',
   },
   parameterChanged: {
     code: 'CM1093',
