@@ -35,6 +35,18 @@ export interface PresentMemory {
   readonly links: Iterable<LostLink>;
 }
 
+/**
+ * The links that are up, then the losses, which are asked for when all links have been: a link that is lost while the file is
+ * being written is in it in any case. It may be there twice, which ends no more sessions than once.
+ */
+export function* linksAndLosses(
+  up: Iterable<LostLink>,
+  losses: () => Iterable<LostLink>,
+): Generator<LostLink, void, void> {
+  yield* up;
+  yield* losses();
+}
+
 export const EMPTY_MEMORY: Memory = { paused: false, links: [] };
 
 /** This start of the kernel: after another one no session of before is left. */

@@ -21,7 +21,7 @@ import { ListenError, type Listener, listen } from '../io/tcp-listener.js';
 import { InstanceMonitor } from './instance-monitor.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
-import { type Memory, MemoryFile, type PresentMemory } from './memory.js';
+import { linksAndLosses, type Memory, MemoryFile, type PresentMemory } from './memory.js';
 import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
@@ -389,12 +389,11 @@ export class Watchdog {
 
   #present(): PresentMemory {
     const links = this.#links.up;
-    const { pending, paused } = this.terminator;
-    function* known(): Generator<LostLink, void, void> {
+    function* up(): Generator<LostLink, void, void> {
       for (const link of links) if (!link.disputed) yield lostLink(link);
-      yield* pending;
     }
-    return { paused, links: known() };
+    const { terminator } = this;
+    return { paused: terminator.paused, links: linksAndLosses(up(), () => terminator.pending) };
   }
 
   #wantedLinks({ config, maxConnections }: Settings): number {

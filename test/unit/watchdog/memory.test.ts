@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Log, MessageSpec } from '../../../src/core/messages/message.js';
 import { WatchedSessions } from '../../../src/core/terminator/watched.js';
-import { EMPTY_MEMORY, type Memory, MemoryFile, recall } from '../../../src/watchdog/memory.js';
+import {
+  EMPTY_MEMORY,
+  linksAndLosses,
+  type Memory,
+  MemoryFile,
+  type PresentMemory,
+  recall,
+} from '../../../src/watchdog/memory.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { temporaryDirectory } from '../../support/tree.js';
@@ -19,7 +26,7 @@ const LINK = {
 };
 const KNOWN: Memory = { paused: true, links: [LINK] };
 
-function memoryFile(present: () => Memory, path = join(temporaryDirectory(), 'state')) {
+function memoryFile(present: () => PresentMemory, path = join(temporaryDirectory(), 'state')) {
   const clock = new FakeClock();
   const written: MessageSpec[] = [];
   const log: Log = { write: (spec) => void written.push(spec) };
@@ -93,6 +100,27 @@ describe('what is remembered over a restart of the watchdog', () => {
     const before = readFileSync(path, 'utf8');
     await file.close(KNOWN);
     assert.equal(readFileSync(path, 'utf8'), before);
+  });
+
+  it('a link that is lost while the others are being written is written too', async () => {
+    const up = new Set(Array.from({ length: 250 }, (_none, at) => ({ ...LINK, beats: at })));
+    const losses: (typeof LINK)[] = [];
+    const { path, clock, file } = memoryFile(() => ({
+      paused: false,
+      links: linksAndLosses(up, () => losses),
+    }));
+    file.changed();
+    clock.advance(1000);
+    // After the first hundred.
+    setImmediate(() => {
+      const last = [...up].at(-1) ?? LINK;
+      up.delete(last);
+      losses.push(last);
+    });
+    await eventually(() => existsSync(path), { everyMs: 1, what: 'it is written' });
+    const { links } = await recall(path, 'boot');
+    assert.deepEqual([up.size, losses.length, links.length], [249, 1, 250]);
+    assert.equal(links.at(-1)?.beats, 249);
   });
 
   it('a file that cannot be written is a WARNING', async () => {
