@@ -3,8 +3,11 @@
 import { CONMGR_HELP, parseDaemonArguments } from '../src/conmgr/arguments.js';
 import { runConmgr } from '../src/conmgr/run.js';
 import { startProgram } from '../src/io/program.js';
+import { keepHeapSmall } from '../src/io/steady-heap.js';
 
 declare const CONMGR_VERSION: string;
+
+keepHeapSmall();
 
 // getaddrinfo(3) runs in libuv's pool; a slow name server must not hold up files and logs.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
