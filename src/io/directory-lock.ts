@@ -61,6 +61,8 @@ export interface LockOptions {
 export interface DirectoryLock {
   /** To be inherited by a successor, which takes it over with `adoptLock`. */
   readonly fd: number;
+  /** Whether the locked file still has its name: another process could lock a directory that has taken the place of this one. */
+  isInPlace(): boolean;
   /** Ends the lock and removes the file. */
   release(): void;
   /** Closes the descriptor only: the lock lives on in the successor. */
@@ -191,6 +193,7 @@ function holding(
   }
   return {
     fd,
+    isInPlace: () => isAt(fd, file),
     release: () => {
       try {
         // While the lock still holds, so that no other process's file can be hit.

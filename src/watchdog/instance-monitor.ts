@@ -36,6 +36,8 @@ export interface MonitorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly systemIdentifier: bigint;
   readonly timing: () => ProbeTiming & { readonly checkMs: number };
+  /** The files are about to be looked at. */
+  readonly onLook: () => void;
   /** `changed`: more than a position differs. */
   readonly onAttributes: (attributes: InstanceAttributes, changed: boolean) => void;
   /** A connection for checks was made anew: the first of a postmaster, or after a break. */
@@ -157,6 +159,7 @@ export class InstanceMonitor {
   async #look(): Promise<void> {
     this.#doubtful = false;
     await this.#watch?.renew();
+    this.#options.onLook();
     await this.#readFiles();
     const { postmaster } = this.#facts;
     const status = postmaster.kind === 'running' ? postmaster.status : undefined;

@@ -119,6 +119,12 @@ export class MemoryFile {
     });
   }
 
+  /** Another directory has the name of the one that the file was written to. */
+  moved(): void {
+    this.#written = '';
+    this.changed();
+  }
+
   /** Writes a last time. */
   async close(last: Memory): Promise<void> {
     this.#closed = true;

@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import { WATCHDOG_FILES } from '../core/control/watchdog.js';
 import { MessageError } from '../core/messages/message-error.js';
-import { PROCESS_MESSAGES } from '../core/messages/process.js';
 import { TERMINATOR_MESSAGES } from '../core/messages/terminator.js';
 import { WATCHDOG_MESSAGES } from '../core/messages/watchdog.js';
 import { systemClock } from '../io/clock.js';
@@ -15,9 +14,7 @@ import {
   ownerOf,
   readSystemIdentifier,
 } from '../io/data-directory.js';
-import { type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { assertNotRoot, newBootId } from '../io/identity.js';
-import type { Logger } from '../io/log/logger.js';
 import { runService, type ServiceProcess } from '../io/service-process.js';
 import { StatusPort } from '../io/status-port.js';
 import { intentOfManager, stopsAsMeant } from '../io/stop-reason.js';
@@ -25,7 +22,7 @@ import { type GivenDirectory, watchdogDirectory } from '../io/unit-directory.js'
 import { userNames } from '../io/users.js';
 import { openWatchdogControl } from './control.js';
 import { kernelBootId, recall } from './memory.js';
-import { notWritable } from './not-writable.js';
+import { WatchdogPlace } from './place.js';
 import { loadSettings } from './settings.js';
 import { STOP_SIGNALS } from './stop-reason.js';
 import { Watchdog } from './watchdog.js';
@@ -58,8 +55,8 @@ async function start(given: GivenDirectory, software: string, service: ServicePr
   for (const { spec, params } of settings.problems) log.write(spec, params);
 
   const kept = join(path, WATCHDOG_FILES.directory);
-  const lock = await lockOrGoOn(directory, kept, log);
-  service.atEnd(() => lock?.release());
+  const place = await WatchdogPlace.take(path, { clock: systemClock, log });
+  service.atEnd(() => place.leave());
   const bootId = await kernelBootId();
   const watchdog = new Watchdog({
     directory,
@@ -73,14 +70,10 @@ async function start(given: GivenDirectory, software: string, service: ServicePr
     log,
     notifier,
     statusPort,
+    place,
     env: process.env,
   });
-  const control = await openWatchdogControl(kept, watchdog).catch((error: Error) => {
-    const file = join(kept, WATCHDOG_FILES.socket);
-    log.write(WATCHDOG_MESSAGES.controlUnavailable, { file, reason: error.message });
-    return undefined;
-  });
-  service.atEnd(() => control?.close());
+  await place.serve((stat) => openWatchdogControl(stat, watchdog));
   const stops = stopsAsMeant(intentOfManager(notifier.enabled));
   service.running({
     stop: (signal) =>
@@ -111,28 +104,4 @@ async function openOwn(given: string): Promise<DataDirectory> {
     throw new MessageError(WATCHDOG_MESSAGES.wrongOwner, params);
   }
   return directory;
-}
-
-/** Another watchdog ends the start; a directory that cannot be written does not. */
-async function lockOrGoOn(
-  directory: DataDirectory,
-  kept: string,
-  log: Logger,
-): Promise<DirectoryLock | undefined> {
-  try {
-    return await lockDirectory(kept, { clock: systemClock, name: WATCHDOG_FILES.lock });
-  } catch (error) {
-    if (!(error instanceof MessageError)) throw error;
-    if (error.code === PROCESS_MESSAGES.directoryInUse.code) {
-      const pid = error.params['pid'] ?? 'unknown';
-      throw new MessageError(WATCHDOG_MESSAGES.alreadyRunning, { directory: directory.path, pid });
-    }
-    const consequence = 'A second watchdog would not be noticed, and links are not remembered over a restart';
-    const reason = String(error.params['reason'] ?? error.message);
-    log.write(
-      WATCHDOG_MESSAGES.notWritable,
-      notWritable(join(kept, WATCHDOG_FILES.lock), reason, consequence),
-    );
-    return undefined;
-  }
 }

@@ -22,6 +22,7 @@ import { InstanceMonitor } from './instance-monitor.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
 import { linksAndLosses, type Memory, MemoryFile, type PresentMemory } from './memory.js';
+import type { WatchdogPlace } from './place.js';
 import { checkPostmasterLimit, linksAllowed, RightsCheck, strangersAllowed } from './preflight.js';
 import { loadSettings, type Settings } from './settings.js';
 import { statusReport } from './status.js';
@@ -54,6 +55,7 @@ export interface WatchdogOptions {
   readonly log: Logger;
   readonly notifier: Notifier;
   readonly statusPort: StatusPort;
+  readonly place: WatchdogPlace;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -96,6 +98,7 @@ export class Watchdog {
         const { checkAttrIntervalMs, probeIntervalMs, probeTimeoutMs } = this.#settings.config;
         return { checkMs: checkAttrIntervalMs, intervalMs: probeIntervalMs, timeoutMs: probeTimeoutMs };
       },
+      onLook: () => void this.#followDirectory(),
       onAttributes: (attributes, changed) => this.#onAttributes(attributes, changed),
       onConnected: (session, { pid }) => {
         const { serverVersionNum } = this.#monitor.attributes;
@@ -353,6 +356,14 @@ export class Watchdog {
     await this.#memory.close(reason === 'restart' ? known : { ...known, links: [] });
     this.#view.close();
     await this.#monitor.stop();
+  }
+
+  /** Another directory may have taken the place of the data directory. */
+  async #followDirectory(): Promise<void> {
+    if (this.#stopping !== undefined || !(await this.#options.place.renew())) return;
+    this.#options.log.write(WATCHDOG_MESSAGES.directoryReplaced, { directory: this.#options.directory.path });
+    this.#memory.moved();
+    this.#view.changed();
   }
 
   #onAttributes(attributes: InstanceAttributes, changed: boolean): void {

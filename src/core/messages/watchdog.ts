@@ -121,6 +121,25 @@ export const WATCHDOG_MESSAGES = {
     everyMs: 0,
   },
 
+  directoryReplaced: {
+    code: 'CM2013',
+    level: 'LOG',
+    text: 'went along to the directory that is now data directory "{directory}"',
+    cause:
+      'Another directory has taken the place of the data directory, as after a base backup, or pg_stat_tmp was made anew. The watchdog has taken its lock and opened its control socket there.',
+    cure: 'None.',
+    everyMs: 0,
+  },
+  secondWatchdog: {
+    code: 'CM2014',
+    level: 'WARNING',
+    text: 'data directory "{directory}" has another watchdog, too (PID {pid})',
+    hint: 'Stop one of the two.',
+    cause:
+      'Another directory has taken the place of the data directory, as after a base backup, and a second watchdog was started on it before this one had noticed.',
+    cure: 'Stop one of the two.',
+    everyMs: 60_000,
+  },
   unexpected: {
     code: 'CM2012',
     level: 'PANIC',

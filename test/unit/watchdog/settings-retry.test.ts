@@ -7,6 +7,7 @@ import type { Logger } from '../../../src/io/log/logger.js';
 import type { Notifier } from '../../../src/io/notify.js';
 import type { StatusPort } from '../../../src/io/status-port.js';
 import { EMPTY_MEMORY } from '../../../src/watchdog/memory.js';
+import type { WatchdogPlace } from '../../../src/watchdog/place.js';
 import { loadSettings } from '../../../src/watchdog/settings.js';
 import { Watchdog } from '../../../src/watchdog/watchdog.js';
 import { eventually } from '../../support/eventually.js';
@@ -51,6 +52,7 @@ describe('settings that cannot be read', () => {
         log: log as unknown as Logger,
         notifier: notifier as unknown as Notifier,
         statusPort: { open: async () => {}, close: () => {} } as unknown as StatusPort,
+        place: { renew: async () => false } as unknown as WatchdogPlace,
         env: {},
       });
       await watchdog.start();
