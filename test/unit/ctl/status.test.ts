@@ -130,7 +130,7 @@ describe('cm_ctl status --watch', () => {
     assert.equal(status, 0);
     assert.match(stdout, /^\x1b\[\?25l\x1b\[HDirectory/);
     assert.equal(stdout.match(/\n/g)?.length, 5);
-    assert.match(stdout, /\(7 more lines\)\x1b\[K\n\x1b\[J\x1b\[\?25h$/);
+    assert.match(stdout, /\(8 more lines\)\x1b\[K\n\x1b\[J\x1b\[\?25h$/);
   });
 
   it('follows conmgr over a restart on a terminal', async () => {

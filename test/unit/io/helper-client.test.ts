@@ -157,7 +157,7 @@ describe('the connection to conmgr-helper', () => {
   for (const [what, said] of [
     ['what is no JSON', 'hello\n'],
     ['JSON that is no answer', 'null\n'],
-    ['a line without end', 'x'.repeat(65 * 1024)],
+    ['a line without end', 'x'.repeat(4 * 1024 * 1024 + 1)],
   ] as const) {
     it(`takes ${what} for a helper that is gone`, async () => {
       answer = () => said;
