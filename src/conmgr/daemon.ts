@@ -16,6 +16,7 @@ import type { LinkIdentity } from '../core/link/link.js';
 import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Clock, TimerHandle, WallMs } from '../core/time.js';
 import { NEVER } from '../core/time.js';
+import { reached } from '../io/hand-over-steps.js';
 import type { NamedDescriptor } from '../io/handed-descriptors.js';
 import { certificateStatus } from '../io/link-protection.js';
 import type { LinkSecurity } from '../io/link-security.js';
@@ -199,9 +200,12 @@ export class Daemon {
   async start(inheritance?: Inheritance): Promise<void> {
     await this.#kernel.start();
     const { document, sockets = [] } = inheritance ?? {};
+    reached('adopting');
     if (document !== undefined)
       this.#run(takeOver(document, sockets, this.#core, this.#port, this.#options.log, this.#now()));
+    reached('adopted');
     await this.#listen(inheritance?.listeners);
+    reached('listening');
     await this.#options.statusPort.open(async (events) => conmgrPicture(await this.status(), events));
     this.#ownDescriptors = this.#options.openDescriptors() - this.#port.open - this.#gateway.servers;
     if (document === undefined) this.#run(this.#core.start(this.#now()));
@@ -303,6 +307,7 @@ export class Daemon {
     if (this.#ended || this.#core.stopping || this.#core.ending) return 'conmgr is shutting down';
     const reason = this.#handing.begin(heir, this.listening);
     if (reason !== '') return reason;
+    reached('asked');
     this.#options.log.write(CONMGR_MESSAGES.stopping, { request: 'restart' });
     void this.#listeners?.close();
     this.#run(this.#core.stop('handOver', this.#now()));
@@ -312,6 +317,7 @@ export class Daemon {
   /** The last act. */
   #handOver(): void {
     if (!this.#handing.begun || this.#ended) return;
+    reached('watchdogs told');
     const listeners = this.#handing.finish(this.#now());
     if (listeners === undefined) {
       this.#options.leave();

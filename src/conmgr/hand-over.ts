@@ -3,10 +3,13 @@ import type { HandedCore, HandedFacts } from '../core/conmgr/handing.js';
 import type { HandedConnection, HandedSession, HandOverDocument } from '../core/handover/document.js';
 import { isHandedWhole } from '../core/handover/encode.js';
 import { adoptSocket, resetDescriptor } from '../io/adopted-sockets.js';
+import { reached } from '../io/hand-over-steps.js';
 import type { ListenerRule } from './app-listeners.js';
 import type { AppPort } from './app-port.js';
 import type { Gateway } from './gateway.js';
 import type { HandedPart } from './handed-part.js';
+
+const NO_OCTETS = Buffer.alloc(0);
 
 /** What a predecessor puts together. */
 export interface PackedHandOver {
@@ -42,6 +45,7 @@ export function packHandOver(
   gateway: Pick<Gateway, 'cancelRoute'>,
 ): PackedHandOver {
   const parts = port.handOver();
+  reached('stopped');
   const facts = new Map(core.sessions.map((session) => [session.id, session]));
   const numbers = new SocketNumbers();
   const sessions: HandedSession[] = [];
@@ -87,15 +91,28 @@ function sessionOf(
   route: ReturnType<Gateway['cancelRoute']>,
   numbers: SocketNumbers,
 ): HandedSession {
+  const { id, mode, phase, target, prefer, exclude, ping, name, instance, address, port, pid, ageMs } = known;
   return {
-    ...known,
+    id,
+    mode,
+    phase,
+    target,
+    prefer,
+    exclude,
+    ping,
+    name,
+    instance,
+    address,
+    port,
+    pid,
+    ageMs,
     app: numbers.take(fd, known.id),
     server: server === undefined ? undefined : numbers.take(server.fd, known.id),
     listener,
     fromApplication: server?.fromApplication ?? 0,
     fromServer: server?.fromServer ?? 0,
     place: route?.place,
-    key: route?.key ?? Buffer.alloc(0),
+    key: route?.key ?? NO_OCTETS,
     inbound,
     outbound,
   };

@@ -8,6 +8,7 @@ import { systemClock } from '../io/clock.js';
 import { askControl } from '../io/control-socket.js';
 import { adoptLock, assertLockFile, type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
 import { askHandOver, BEING_TAKEN_OVER } from '../io/hand-over-socket.js';
+import { reached } from '../io/hand-over-steps.js';
 import { loadNative } from '../io/native.js';
 import { UnixRights } from '../io/unix-rights.js';
 import { tryPorts } from './app-listeners.js';
@@ -47,7 +48,9 @@ export async function succeed(options: SuccessionOptions): Promise<Heritage> {
     if (reason !== '') throw new MessageError(CONMGR_MESSAGES.handOverUnusable, { reason });
     assertLockFile(directory, asked.lock);
     await tryPorts(config, listeners);
+    reached('opened');
     if (!(await asked.confirm())) throw new MessageError(CONMGR_MESSAGES.predecessorStays, { directory });
+    reached('predecessor gone');
     return { lock: adoptLock(directory, asked.lock, { lines }), inheritance };
   }
   const isThere = asked.kind === 'refused';

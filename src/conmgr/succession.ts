@@ -16,6 +16,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import type { MonotonicMs } from '../core/time.js';
 import { resetDescriptor } from '../io/adopted-sockets.js';
+import { reached } from '../io/hand-over-steps.js';
 import type { HandedDescriptors, HandedState, NamedDescriptor } from '../io/handed-descriptors.js';
 import { packBundle, unpackBundle } from '../io/socket-bundle.js';
 import { readWhole, type UnixRights } from '../io/unix-rights.js';
@@ -58,6 +59,7 @@ export function bequeath(bequest: Bequest, heir: Heir, now: MonotonicMs): string
     // Whatever it is, no memory for the document for example: it must not cost the sessions.
     return (error as Error).message;
   }
+  reached('packed');
   const { state, taken, leftOut } = packed;
   const reason = heir.receive({ state, listeners });
   closeSync(state.document);

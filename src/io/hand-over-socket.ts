@@ -7,6 +7,7 @@ import { closeSync } from 'node:fs';
 import { CONTROL_SOCKET, type ControlAnswer, type ControlRequest } from '../core/control/protocol.js';
 import { identifyProcess, type ProcessIdentity, untilGone } from './conmgr-process.js';
 import { LineBuffer, socketPlace } from './control-socket.js';
+import { reached } from './hand-over-steps.js';
 import type { HandedDescriptors } from './handed-descriptors.js';
 import type { Native } from './native.js';
 import { packBundle, unpackBundle } from './socket-bundle.js';
@@ -51,10 +52,12 @@ export function giveThrough(
     } finally {
       closeSync(listening.fd);
     }
+    reached('sent');
     const until = performance.now() + TAKEN_WITHIN_MS;
     const late = `no answer within ${TAKEN_WITHIN_MS / 1000} s`;
     if (!rights.waitReadable(socket, TAKEN_WITHIN_MS)) return late;
     const taken = rights.receive(socket, 1)?.bytes.equals(TAKEN) === true;
+    reached('answered');
     if (!taken) return 'it has closed the connection';
     // If this process was stopped meanwhile (SIGSTOP, a frozen host), whoever answered may have given up since.
     return performance.now() > until ? late : '';
@@ -102,6 +105,7 @@ export async function askHandOver(
     return { kind: 'absent' };
   }
   const call = new AskingSocket(native, rights, socket);
+  reached('asking');
   try {
     const asked = await call.ask({ command: 'handOver', version });
     if (asked.kind !== 'handed') call.close();
@@ -137,6 +141,7 @@ class AskingSocket {
     this.#rights.send(this.#socket, Buffer.from(`${JSON.stringify(request)}\n`));
     const answer = (await this.#answer()) as ControlAnswer;
     if (!answer.ok) return { kind: 'refused', reason: answer.error.message, code: answer.error.code };
+    reached('received');
     const [document, bundle, listening, lock] = this.#fds;
     if (!('handOver' in answer) || document === undefined || bundle === undefined)
       throw new Error(UNREADABLE);

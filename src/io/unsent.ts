@@ -8,6 +8,8 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { unsentCount } from './socket-handle.js';
 
+const NO_OCTETS = Buffer.alloc(0);
+
 /** More than this is looked through for what has gone out meanwhile. */
 const MOST_REMEMBERED_BYTES = 256 * 1024;
 
@@ -45,7 +47,7 @@ export class Unsent {
   /** The octets that the kernel has not taken; undefined when that cannot be told. True until the next turn of the event
    *  loop. */
   take(): Buffer | undefined {
-    if (this.#socket.writableLength === 0) return Buffer.alloc(0);
+    if (this.#socket.writableLength === 0) return NO_OCTETS;
     const count = unsentCount(this.#socket);
     return count === undefined || count > this.#octets
       ? undefined

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 /** An application under load: does the same again and again, and knows how long it took at the worst. */
 export class Pulse {
   count = 0;
@@ -6,12 +8,15 @@ export class Pulse {
   /** What ended it. */
   error: unknown;
   readonly #beat: () => Promise<unknown>;
+  readonly #thinkingMs: number;
   #stopped = false;
   readonly #beaten: (() => void)[] = [];
   readonly #over: Promise<void>;
 
-  constructor(beat: () => Promise<unknown>) {
+  /** `thinkingMs`: the mean of the time between two, which is no part of them; each lasts up to twice as long. */
+  constructor(beat: () => Promise<unknown>, thinkingMs = 0) {
     this.#beat = beat;
+    this.#thinkingMs = thinkingMs;
     this.#over = this.#run();
   }
 
@@ -43,6 +48,9 @@ export class Pulse {
         this.#longestMs = Math.max(this.#longestMs, performance.now() - this.#begunMs);
         this.count += 1;
         this.#wake();
+        if (this.#thinkingMs === 0 || this.#stopped) continue;
+        this.#begunMs = Number.POSITIVE_INFINITY;
+        await delay(2 * this.#thinkingMs * Math.random());
       }
     } catch (error) {
       this.error = error;

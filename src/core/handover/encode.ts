@@ -67,13 +67,34 @@ function instanceRecord({ attributes, host, ...rest }: HandedInstance): object {
   return { ...rest, host: clip(host), attributes: attributes.toString('base64') };
 }
 
-function sessionRecord({ inbound, outbound, key, name, ...rest }: HandedSession, heap: Heap): object {
+/** Every member is named: objects that are put together of others are slow to make and to write, and sessions stand still
+ *  meanwhile. */
+function sessionRecord(session: HandedSession, heap: Heap): Record<keyof HandedSession, unknown> {
+  const { id, mode, phase, target, prefer, exclude, ping, name, instance, address, port, pid } = session;
+  const { app, server, listener, fromApplication, fromServer, place, key, ageMs } = session;
   return {
-    ...rest,
-    name: clip(name),
-    key: key.toString('base64'),
-    inbound: heap.put(inbound),
-    outbound: heap.put(outbound),
+    id,
+    mode,
+    phase,
+    target,
+    prefer: prefer.length === 0 ? undefined : prefer,
+    exclude: exclude.length === 0 ? undefined : exclude,
+    ping: ping || undefined,
+    name: name === '' ? undefined : clip(name),
+    instance,
+    address,
+    port,
+    pid,
+    ageMs,
+    app,
+    server,
+    listener,
+    fromApplication,
+    fromServer,
+    place,
+    key: key.length === 0 ? undefined : key.toString('base64'),
+    inbound: heap.put(session.inbound),
+    outbound: heap.put(session.outbound),
   };
 }
 

@@ -10,6 +10,8 @@ export class InvalidMember extends Error {
   }
 }
 
+const NO_OCTETS = Buffer.alloc(0);
+
 export type Members = Readonly<Record<string, unknown>>;
 
 /** An object that is no array. */
@@ -66,13 +68,14 @@ export function list(of: Members, name: string, most: number = DOCUMENT_LIMITS.l
 
 /** Octets in base64, few enough for a text. */
 export function octets(of: Members, name: string): Buffer {
-  return Buffer.from(text(of, name, ''), 'base64');
+  const encoded = text(of, name, '');
+  return encoded === '' ? NO_OCTETS : Buffer.from(encoded, 'base64');
 }
 
 /** Octets behind the text. */
 export function held(of: Members, name: string, heap: Buffer): Buffer {
   const value = own(of, name);
-  if (value === undefined) return Buffer.alloc(0);
+  if (value === undefined) return NO_OCTETS;
   const [offset, length] = Array.isArray(value) ? (value as readonly unknown[]) : [];
   if (
     !Number.isInteger(offset) ||
