@@ -5,6 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { HandedDescriptors, HandedState, NamedDescriptor } from './handed-descriptors.js';
 import { portOfListener } from './handed-descriptors.js';
 import type { Notifier } from './notify.js';
@@ -40,24 +41,24 @@ export class DescriptorStore {
   }
 
   /**
-   * Stores document and sockets for the next process, and waits until systemd has them. '' = done; otherwise why not, and
-   * nothing but the listening sockets is there.
+   * Stores document and sockets for the next process, and waits until systemd has them. '' = done; otherwise why not: then
+   * a parcel that systemd may have, or get in a while, is empty.
    */
   handOver(rights: UnixRights, state: HandedState): string {
     let parcel: Parcel | undefined;
     try {
       parcel = pack(rights, state);
-      const isStored = this.#put(PARCEL_NAME, parcel.fd) && this.#notifier.barrier(BARRIER_LIMIT_MS);
-      closeSync(parcel.fd);
-      if (isStored && !rights.waitReadable(parcel.witness, 0)) return '';
-      this.#remove(PARCEL_NAME);
-      return isStored
-        ? 'the service manager keeps no more descriptors for this unit (FileDescriptorStoreMax=)'
-        : 'the service manager does not answer';
+      if (!this.#put(PARCEL_NAME, parcel.fd) || !this.#notifier.barrier(BARRIER_LIMIT_MS))
+        return 'the service manager does not answer';
+      return give(rights, parcel);
     } catch (error) {
       if (!(error instanceof NativeCallError)) throw error;
       return error.message;
     } finally {
+      if (parcel !== undefined && parcel.state !== 'given') {
+        takeBack(rights, parcel);
+        this.#remove(PARCEL_NAME);
+      }
       if (parcel !== undefined) closeSync(parcel.witness);
     }
   }
@@ -69,17 +70,23 @@ export class DescriptorStore {
   }
 
   #remove(name: string): void {
-    this.#names.delete(name);
-    this.#notifier.sendNow(`FDSTOREREMOVE=1\nFDNAME=${name}`, [], SEND_LIMIT_MS);
+    // What could not be said is said again when next there is something to say.
+    if (this.#notifier.sendNow(`FDSTOREREMOVE=1\nFDNAME=${name}`, [], SEND_LIMIT_MS))
+      this.#names.delete(name);
   }
 }
 
 /** One end of a pair of Unix sockets in which all that belongs together lies queued: it is kept, or lost, as one. */
 interface Parcel {
   readonly fd: number;
-  /** Can be read as soon as nobody has the parcel any more. */
+  /** The other end of the seal that lies in it: an octet that is sent here makes the parcel true, and finds no way when
+   *  nobody has it any more. */
   readonly witness: number;
+  /** `open`: `fd` can be read. `away`: it is closed, and who has the parcel is not known. */
+  state: 'open' | 'away' | 'given';
 }
+
+const GIVEN = Buffer.from([1]);
 
 /** Order in the one message of a parcel. */
 const CONTENTS = ['document', 'bundle'] as const satisfies readonly (keyof HandedState)[];
@@ -91,7 +98,7 @@ function pack(rights: UnixRights, state: HandedState): Parcel {
     // The sender lies in the parcel, too. A socket without a peer would be thrown away by a systemd that does not know
     // FDPOLL=0 (before 246).
     rights.send(sender, Buffer.from([0]), [...CONTENTS.map((name) => state[name]), seal, sender]);
-    return { fd, witness };
+    return { fd, witness, state: 'open' };
   } catch (error) {
     closeSync(fd);
     closeSync(witness);
@@ -102,7 +109,27 @@ function pack(rights: UnixRights, state: HandedState): Parcel {
   }
 }
 
-/** Opens a parcel and closes it; undefined when it is none. */
+/** Makes a parcel true that the service manager has answered for; yields '', or why nobody has it. */
+function give(rights: UnixRights, parcel: Parcel): string {
+  closeSync(parcel.fd);
+  parcel.state = 'away';
+  try {
+    rights.send(parcel.witness, GIVEN);
+    parcel.state = 'given';
+    return '';
+  } catch (error) {
+    if (!(error instanceof NativeCallError) || error.errno !== constants.errno.EPIPE) throw error;
+    return 'the service manager keeps no more descriptors for this unit (FileDescriptorStoreMax=)';
+  }
+}
+
+/** Empties a parcel, wherever it is by now, so that it holds no socket open. */
+function takeBack(rights: UnixRights, { fd, state }: Parcel): void {
+  // It was not given, so all that is in it is closed.
+  if (state === 'open') unpack(rights, fd);
+}
+
+/** Opens a parcel and closes it; undefined when it is none, or was not given. */
 function unpack(rights: UnixRights, parcel: number): HandedState | undefined {
   let fds: readonly number[] = [];
   try {
@@ -112,12 +139,24 @@ function unpack(rights: UnixRights, parcel: number): HandedState | undefined {
   } finally {
     closeSync(parcel);
   }
-  const [document, bundle, ...others] = fds;
+  const [document, bundle, seal, ...others] = fds;
   for (const fd of others) closeSync(fd);
-  if (document === undefined) return undefined;
-  if (bundle !== undefined) return { document, bundle };
-  closeSync(document);
+  const isGiven = seal !== undefined && wasGiven(rights, seal);
+  if (isGiven && document !== undefined && bundle !== undefined) return { document, bundle };
+  for (const fd of [document, bundle]) if (fd !== undefined) closeSync(fd);
   return undefined;
+}
+
+/** Whether the predecessor has made the parcel true whose seal this is, which is closed. */
+function wasGiven(rights: UnixRights, seal: number): boolean {
+  try {
+    return rights.receive(seal, 1)?.bytes.length === 1;
+  } catch (error) {
+    if (!(error instanceof NativeCallError)) throw error;
+    return false;
+  } finally {
+    closeSync(seal);
+  }
 }
 
 /** Opens what systemd has passed. What has no known name, or is a second parcel, is closed. */

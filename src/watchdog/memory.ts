@@ -16,8 +16,10 @@ import type { LostLink } from './terminator.js';
 
 /** The file is written at most this often, … */
 const WRITE_INTERVAL_MS = 1000;
-/** … and not before so many times as long as it took to put its text together: a hundredth of a core at the most. */
+/** … and rests so many times as long as its text took: a hundredth of a core, … */
 const REST_FACTOR = 100;
+/** … unless that is too late. What is younger than this is forgotten when the watchdog is killed. */
+const LATEST_WRITE_MS = 4000;
 /** Links whose text is put together in one go; between two goes packets flow. */
 const SLICE = 100;
 const FORMAT_VERSION = 1;
@@ -169,7 +171,7 @@ export class MemoryFile {
       begun = this.#clock.monotonicMs();
     }
     parts.push(`${part}]}\n`);
-    this.#restMs = Math.max(WRITE_INTERVAL_MS, REST_FACTOR * tookMs);
+    this.#restMs = Math.min(LATEST_WRITE_MS, Math.max(WRITE_INTERVAL_MS, REST_FACTOR * tookMs));
     const hash = createHash('sha256');
     for (const text of parts) hash.update(text);
     return { parts, digest: hash.digest('hex') };

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import net from 'node:net';
+import { constants } from 'node:os';
 import { afterEach, before, describe, it } from 'node:test';
 import { DescriptorStore, openStored } from '../../../src/io/descriptor-store.js';
 import { loadNative, type Native } from '../../../src/io/native.js';
-import { UnixRights } from '../../../src/io/unix-rights.js';
+import type { Notifier } from '../../../src/io/notify.js';
+import { packBundle } from '../../../src/io/socket-bundle.js';
+import { NativeCallError, UnixRights } from '../../../src/io/unix-rights.js';
 import { bundleProgram } from '../../support/bundled-program.js';
 import { type Running, startCommand } from '../../support/running.js';
 import { ServiceManager } from '../../support/service-manager.js';
@@ -71,6 +74,88 @@ describe('the descriptor store of a unit', () => {
       /^handed over: the service manager does not answer, (\d+) ms$/,
     );
     assert.ok(Number(ms) >= 1900, ms);
+  });
+});
+
+describe('a hand-over that fails', () => {
+  const { EIO } = constants.errno;
+  /** Hands over one end of a pair; `has` gets what the service manager keeps of the parcel. */
+  function failing(notifier: (has: (fd: number) => void) => Pick<Notifier, 'sendNow' | 'barrier'>) {
+    const before = open();
+    const [near, far] = rights.pair();
+    const kept: number[] = [];
+    const store = new DescriptorStore(
+      notifier((fd) => kept.push(rights.duplicate(fd))),
+      [],
+    );
+    const document = rights.memoryFile('document', [Buffer.from('what was true')]);
+    const { fd: bundle } = packBundle(rights, [near]);
+    const reason = store.handOver(rights, { document, bundle });
+    for (const fd of [near, document, bundle]) closeSync(fd);
+    // Nobody has the other end open any more, though the service manager has the parcel.
+    assert.equal(kept.length, 1);
+    assert.ok(rights.waitReadable(far, 0));
+    const { state } = openStored(
+      rights,
+      kept.map((fd) => ({ fd, name: 'hand-over' })),
+    );
+    assert.equal(state, undefined);
+    closeSync(far);
+    assert.equal(open(), before);
+    return { reason, store };
+  }
+  const keeps =
+    (has: (fd: number) => void): Notifier['sendNow'] =>
+    (_text, fds) => {
+      fds.forEach(has);
+      return true;
+    };
+
+  it('because the service manager does not answer leaves nothing in it to be taken for true, nor a socket open', () => {
+    const { reason } = failing((has) => ({ sendNow: keeps(has), barrier: () => false }));
+    assert.equal(reason, 'the service manager does not answer');
+  });
+
+  it('in the middle leaves nothing to be taken for true either', () => {
+    const { reason } = failing((has) => ({
+      sendNow: keeps(has),
+      barrier: () => {
+        throw new NativeCallError('poll', EIO);
+      },
+    }));
+    assert.equal(reason, `poll: error ${EIO}`);
+  });
+
+  it('and cannot be taken out of a store that takes no message is taken out when it takes one again', () => {
+    const sent: string[] = [];
+    let isDeaf = false;
+    const { store } = failing((has) => ({
+      sendNow: (text, fds) => {
+        if (isDeaf) return false;
+        sent.push(text);
+        return keeps(has)(text, fds, 0);
+      },
+      barrier: () => {
+        isDeaf = true;
+        return false;
+      },
+    }));
+    isDeaf = false;
+    store.clear();
+    assert.deepEqual(sent.slice(1), ['FDSTOREREMOVE=1\nFDNAME=hand-over']);
+  });
+
+  it('is not believed where its parcel was stored and never given', () => {
+    const before = open();
+    const [sender, fd] = rights.pair();
+    const [witness, seal] = rights.pair();
+    const document = rights.memoryFile('document', [Buffer.from('what was true')]);
+    const { fd: bundle } = packBundle(rights, []);
+    rights.send(sender, Buffer.from([0]), [document, bundle, seal, sender]);
+    for (const one of [sender, seal, document, bundle]) closeSync(one);
+    assert.equal(openStored(rights, [{ fd, name: 'hand-over' }]).state, undefined);
+    closeSync(witness);
+    assert.equal(open(), before);
   });
 });
 

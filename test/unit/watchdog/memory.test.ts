@@ -102,6 +102,30 @@ describe('what is remembered over a restart of the watchdog', () => {
     assert.equal(readFileSync(path, 'utf8'), before);
   });
 
+  it('whose text takes long is written again within four seconds', async () => {
+    const links = Array.from({ length: 3 }, (_none, at) => ({ ...LINK, beats: at }));
+    let asked = 0;
+    const { path, clock, file } = memoryFile(() => {
+      asked += 1;
+      return { paused: false, links: slow() };
+    });
+    function* slow(): Generator<typeof LINK, void, void> {
+      for (let times = 0; times < 100; times += 1) {
+        clock.stall(10);
+        yield* links;
+      }
+    }
+    file.changed();
+    clock.advance(1000);
+    await eventually(() => existsSync(path), { everyMs: 1, what: 'it is written' });
+    file.changed();
+    clock.advance(3999);
+    assert.equal(asked, 1);
+    clock.advance(1);
+    assert.equal(asked, 2);
+    await file.close(EMPTY_MEMORY);
+  });
+
   it('a link that is lost while the others are being written is written too', async () => {
     const up = new Set(Array.from({ length: 250 }, (_none, at) => ({ ...LINK, beats: at })));
     const losses: (typeof LINK)[] = [];
