@@ -336,7 +336,7 @@ export class Daemon {
     return this.#reloads.ask(forgetCluster);
   }
 
-  /** What keeps a process from starting with the configuration as it is in the file now. */
+  /** What keeps the next process of the service manager from starting with the configuration as it is in the file now. */
   configurationProblems(): Promise<readonly string[]> {
     return this.#reloads.problems();
   }

@@ -85,7 +85,7 @@ export class ManagerStore {
   }
 }
 
-/** The service manager starts the next process only when this one is gone: it is not to find a configuration with errors.
+/** The service manager starts the next process only when this one is gone: it is not to find what keeps it from starting.
  *  '' = it will not. */
 async function whyNoNextProcess(daemon: Daemon): Promise<string> {
   const [problem] = await daemon.configurationProblems();

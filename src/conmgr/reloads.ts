@@ -18,6 +18,7 @@ import type { LinkSecurity } from '../io/link-security.js';
 import type { Logger } from '../io/log/logger.js';
 import type { Notifier } from '../io/notify.js';
 import type { Links } from './links.js';
+import { whyNotStart } from './next-start.js';
 import { descriptorShortage } from './preflight.js';
 
 /** Answer to a reload that comes too late. */
@@ -30,6 +31,8 @@ export interface ReloadsOptions {
   readonly clock: Clock;
   /** RLIMIT_NOFILE of this process. */
   readonly descriptorLimit: number;
+  /** Where conmgr-helper listens. */
+  readonly helperSocket: string;
   readonly core: ConmgrCore;
   readonly links: Links;
   /** As read at start. */
@@ -64,10 +67,10 @@ export class Reloads {
     return report;
   }
 
-  /** What keeps a process from starting with the configuration as it is in the file now. */
+  /** What keeps the next process of the service manager from starting with the configuration as it is in the file now. */
   async problems(): Promise<readonly string[]> {
     const report = await readAgain(this.#options.directory, this.#options.log);
-    return Array.isArray(report) ? report : [];
+    return Array.isArray(report) ? report : whyNotStart({ ...this.#options, config: report.config });
   }
 
   async #reload(forgetCluster: boolean): Promise<ReloadReport> {

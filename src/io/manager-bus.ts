@@ -1,7 +1,7 @@
 /**
- * Asks a systemd over D-Bus what it is doing (org.freedesktop.systemd1(5)): the jobs of its units, and how the host is.
- * systemctl(1) tells the same, but is a process that has to be started, which takes half a second on a host that is
- * overloaded. Everything is sent at once, as sd-bus does, and two answers are waited for.
+ * Asks a systemd over D-Bus what it is doing (org.freedesktop.systemd1(5)): the jobs of its units, how the host is, what a
+ * unit is allowed. systemctl(1) tells the same, but is a process that has to be started, which takes half a second on a host
+ * that is overloaded. Everything is sent at once, as sd-bus does, and the answers are waited for.
  *
  * The messages are those of the D-Bus specification, "Message Protocol", little-endian.
  */
@@ -99,32 +99,40 @@ function encodeCall(serial: number, call: Call): Buffer {
     .octets(...body.bytes).bytes;
 }
 
-/** Serial numbers of the calls. */
-const [HELLO, JOBS, STATE] = [1, 2, 3] as const;
+/** The first call on every bus (D-Bus specification, org.freedesktop.DBus.Hello). */
+const HELLO: Call = {
+  destination: 'org.freedesktop.DBus',
+  path: '/org/freedesktop/DBus',
+  interface: 'org.freedesktop.DBus',
+  member: 'Hello',
+  words: [],
+};
 
-const QUESTIONS: Buffer = Buffer.concat([
-  encodeCall(HELLO, {
-    destination: 'org.freedesktop.DBus',
-    path: '/org/freedesktop/DBus',
-    interface: 'org.freedesktop.DBus',
-    member: 'Hello',
-    words: [],
-  }),
-  encodeCall(JOBS, {
-    destination: MANAGER,
-    path: '/org/freedesktop/systemd1',
-    interface: `${MANAGER}.Manager`,
-    member: 'ListJobs',
-    words: [],
-  }),
-  encodeCall(STATE, {
-    destination: MANAGER,
-    path: '/org/freedesktop/systemd1',
-    interface: 'org.freedesktop.DBus.Properties',
-    member: 'Get',
-    words: [`${MANAGER}.Manager`, 'SystemState'],
-  }),
-]);
+const JOBS: Call = {
+  destination: MANAGER,
+  path: '/org/freedesktop/systemd1',
+  interface: `${MANAGER}.Manager`,
+  member: 'ListJobs',
+  words: [],
+};
+
+/** Asks for a property of an object of the manager. */
+const propertyCall = (path: string, of: string, name: string): Call => ({
+  destination: MANAGER,
+  path,
+  interface: 'org.freedesktop.DBus.Properties',
+  member: 'Get',
+  words: [`${MANAGER}.${of}`, name],
+});
+
+/** The object of a unit: all but letters and digits in hexadecimal, a digit at the beginning too (sd_bus_path_encode(3)). */
+export function unitPath(unit: string): string {
+  const hex = (octet: string): string => `_${octet.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  const label = Buffer.from(unit)
+    .toString('latin1')
+    .replace(/[^A-Za-z0-9]|^[0-9]/g, hex);
+  return `/org/freedesktop/systemd1/unit/${label}`;
+}
 
 /** A string and where it ends. */
 function textAt(body: Buffer, from: number): readonly [text: string, end: number] {
@@ -156,6 +164,13 @@ export function decodeVariantText(body: Buffer): string {
   const length = body.readUInt8(0);
   if (body.toString('latin1', 1, 1 + length) !== 's') throw new Error('SystemState is no text');
   return textAt(body, 1 + length + 1)[0];
+}
+
+/** The answer of Get with a number of 64 bits; Infinity for the largest, which stands for none. */
+export function decodeVariantU64(body: Buffer): number {
+  if (body.toString('latin1', 0, 3) !== '\x01t\0') throw new Error('the property is no number');
+  const value = body.readBigUInt64LE(8);
+  return value === 2n ** 64n - 1n ? Number.POSITIVE_INFINITY : Number(value);
 }
 
 interface Message {
@@ -200,11 +215,24 @@ function replySerial(fields: Buffer): number {
 }
 
 /** Asks the bus at this socket. Rejects when it does not answer as it should, and when `signal` says so. */
-export function askManager(path: string, signal: AbortSignal): Promise<ManagerAnswer> {
+export async function askManager(path: string, signal: AbortSignal): Promise<ManagerAnswer> {
+  const state = propertyCall('/org/freedesktop/systemd1', 'Manager', 'SystemState');
+  const [one, two] = await askBus(path, [JOBS, state], signal);
+  return { jobs: decodeJobs(one as Buffer), state: decodeVariantText(two as Buffer) };
+}
+
+/** LimitNOFILE= of a service as the manager would start it now: the hard limit, Infinity for none. Rejects as askManager. */
+export async function askFileLimit(path: string, unit: string, signal: AbortSignal): Promise<number> {
+  const [answer] = await askBus(path, [propertyCall(unitPath(unit), 'Service', 'LimitNOFILE')], signal);
+  return decodeVariantU64(answer as Buffer);
+}
+
+/** The answers to some calls, in their order. */
+function askBus(path: string, calls: readonly Call[], signal: AbortSignal): Promise<readonly Buffer[]> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const stop = (): void => settle(new Error('took too long'));
-    const settle = (outcome: ManagerAnswer | Error): void => {
+    const settle = (outcome: readonly Buffer[] | Error): void => {
       socket.destroy();
       signal.removeEventListener('abort', stop);
       if (outcome instanceof Error) reject(outcome);
@@ -213,8 +241,8 @@ export function askManager(path: string, signal: AbortSignal): Promise<ManagerAn
     signal.addEventListener('abort', stop);
     let bytes: Buffer = Buffer.alloc(0);
     let isGreeted = false;
-    let jobs: readonly ManagerJob[] | undefined;
-    let state: string | undefined;
+    const numbered = [HELLO, ...calls];
+    const answers = new Map<number, Buffer>();
     const read = (): void => {
       if (!isGreeted) {
         const end = bytes.indexOf('\r\n');
@@ -226,10 +254,10 @@ export function askManager(path: string, signal: AbortSignal): Promise<ManagerAn
       for (let one = readMessage(bytes); one !== undefined; one = readMessage(bytes)) {
         bytes = bytes.subarray(one.length);
         if (one.type === ERROR) throw new Error('refused');
-        if (one.type === METHOD_RETURN && one.answers === JOBS) jobs = decodeJobs(one.body);
-        if (one.type === METHOD_RETURN && one.answers === STATE) state = decodeVariantText(one.body);
+        if (one.type === METHOD_RETURN) answers.set(one.answers, one.body);
       }
-      if (jobs !== undefined && state !== undefined) settle({ jobs, state });
+      const found = calls.flatMap((_call, at) => answers.get(at + 2) ?? []);
+      if (found.length === calls.length) settle(found);
     };
     socket.on('data', (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk]);
@@ -242,6 +270,8 @@ export function askManager(path: string, signal: AbortSignal): Promise<ManagerAn
     socket.on('error', settle);
     socket.on('close', () => settle(new Error('closed the connection')));
     const user = Buffer.from(String(process.getuid?.() ?? 0)).toString('hex');
-    socket.write(Buffer.concat([Buffer.from(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`), QUESTIONS]));
+    const greeting = Buffer.from(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`);
+    // Serial numbers begin with 1.
+    socket.write(Buffer.concat([greeting, ...numbered.map((call, at) => encodeCall(at + 1, call))]));
   });
 }

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { askManager } from './manager-bus.js';
+import { askFileLimit, askManager } from './manager-bus.js';
 
 const run = promisify(execFile);
 
@@ -106,4 +106,37 @@ function isRestarted(unit: string, jobs: string): boolean {
     const [, of, type = ''] = line.trim().split(/\s+/);
     return of === unit && RESTART.test(type);
   });
+}
+
+/**
+ * How many files the service manager lets the next process of this unit open: LimitNOFILE=, as it stands since the unit was
+ * read last, to which Node.js raises the soft limit. Infinity: any number. undefined: no unit, or no answer in time. Never
+ * rejects.
+ */
+export async function nextFileLimit({
+  cgroup = '/proc/self/cgroup',
+  systemctl = 'systemctl',
+  bus = SYSTEM_BUS,
+}: ManagerQuestion = {}): Promise<number | undefined> {
+  const managed = unitInCgroup(await readFile(cgroup, 'utf8').catch(() => ''));
+  if (managed === undefined) return undefined;
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
+  try {
+    // A user's manager may be on no bus.
+    const told = managed.user
+      ? undefined
+      : await askFileLimit(bus, managed.unit, limit.signal).catch(() => undefined);
+    if (told !== undefined) return told;
+    const scope = managed.user ? ['--user'] : [];
+    const words = [...scope, 'show', '--property=LimitNOFILE', '--value', '--', managed.unit];
+    const { stdout } = await run(systemctl, words, { signal: limit.signal });
+    const text = stdout.trim();
+    if (text === 'infinity') return Number.POSITIVE_INFINITY;
+    return /^\d+$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -100,8 +100,8 @@ export const HAND_OVER_MESSAGES = {
     text: 'restarting without handing over sessions: {reason}',
     detail: 'Aware drivers attach again by themselves, forwarded connections end.',
     cause:
-      'conmgr.conf has errors, so the next process cannot start; or the service manager keeps too few descriptors for the unit (FileDescriptorStoreMax=); or koffi.node could not be loaded.',
-    cure: 'Correct conmgr.conf. Otherwise see "systemctl show -p FileDescriptorStoreMax" of the unit: it must be greater than the number of ports times addresses that conmgr listens on.',
+      'The next process could not start, because conmgr.conf has errors, LimitNOFILE= of the unit is too low for it, or guard = on is not possible; or the service manager keeps too few descriptors for the unit (FileDescriptorStoreMax=); or koffi.node could not be loaded.',
+    cure: 'Correct conmgr.conf or the unit before the next restart: "cm_ctl check" tells what is wrong. Otherwise see "systemctl show -p FileDescriptorStoreMax" of the unit: it must be greater than the number of ports times addresses that conmgr listens on.',
     everyMs: 0,
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -3,8 +3,8 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
-import { askManager } from '../../../src/io/manager-bus.js';
-import { managerIntent } from '../../../src/io/systemd-job.js';
+import { askFileLimit, askManager, unitPath } from '../../../src/io/manager-bus.js';
+import { managerIntent, nextFileLimit } from '../../../src/io/systemd-job.js';
 import { temporaryDirectory } from '../../support/tree.js';
 
 const servers: Server[] = [];
@@ -57,7 +57,7 @@ async function bus(
     socket.on('error', () => {});
     socket.on('data', (bytes: Buffer) => {
       asked = Buffer.concat([asked, bytes]);
-      if (!asked.includes('SystemState')) return;
+      if (!asked.includes('SystemState') && !asked.includes('LimitNOFILE')) return;
       const all = Buffer.concat([Buffer.from('OK 0123456789abcdef\r\n'), ...answer]);
       for (let at = 0; at < all.length; at += chunk) socket.write(all.subarray(at, at + chunk));
     });
@@ -73,6 +73,13 @@ const answers = (state: string, ...list: readonly (readonly [string, string])[])
   reply(2, 2, jobs(...list)),
   reply(2, 3, variant(state)),
 ];
+
+/** The answer of Get for a number of 64 bits. */
+function limitAnswer(value: bigint): Buffer[] {
+  const number = Buffer.alloc(8);
+  number.writeBigUInt64LE(value);
+  return [HELLO, reply(2, 2, Buffer.concat([Buffer.from([1, 0x74, 0, 0, 0, 0, 0, 0]), number]))];
+}
 
 async function intent(answer: readonly Buffer[]): Promise<string> {
   const folder = temporaryDirectory();
@@ -137,5 +144,53 @@ describe('the intent of the service manager, asked over its bus', () => {
 
   it('is asked of systemctl where the bus gives no answer', async () => {
     assert.equal(await intent([HELLO, reply(3, 2, text('no'))]), 'restart');
+  });
+});
+
+describe('the open files of the next process', () => {
+  /** What systemctl says where the bus does not answer. */
+  async function limit(answer: readonly Buffer[], said = 'exit 1', cgroup = `0::/system.slice/${UNIT}\n`) {
+    const folder = temporaryDirectory();
+    const [file, systemctl] = [join(folder, 'cgroup'), join(folder, 'systemctl')];
+    writeFileSync(file, cgroup);
+    writeFileSync(systemctl, `#!/bin/sh\n${said}\n`);
+    chmodSync(systemctl, 0o755);
+    const { path, asked } = await bus(answer);
+    return { found: await nextFileLimit({ cgroup: file, systemctl, bus: path }), asked: asked().toString() };
+  }
+
+  it('are LimitNOFILE= of the unit, which systemd is asked for', async () => {
+    const { found, asked } = await limit(limitAnswer(20_000n));
+    assert.equal(found, 20_000);
+    assert.ok(asked.includes('/org/freedesktop/systemd1/unit/conmgr_40app1_2eservice\0'), asked);
+    assert.ok(asked.includes('org.freedesktop.systemd1.Service\0'), asked);
+    assert.equal((await limit(limitAnswer(2n ** 64n - 1n))).found, Number.POSITIVE_INFINITY);
+  });
+
+  it('are those that systemctl shows where the bus gives no answer, and for a user', async () => {
+    const refused = [HELLO, reply(3, 2, text('no'))];
+    assert.equal((await limit(refused, 'echo 4096')).found, 4096);
+    assert.equal((await limit(refused, 'echo infinity')).found, Number.POSITIVE_INFINITY);
+    const user = '0::/user.slice/user-1.slice/user@1.service/app.slice/conmgr@a.service\n';
+    const said = 'test "$*" = "--user show --property=LimitNOFILE --value -- conmgr@a.service" && echo 512';
+    const { found, asked } = await limit(limitAnswer(1n), said, user);
+    assert.equal(found, 512);
+    assert.equal(asked, '');
+  });
+
+  it('are not known without a unit or an answer', async () => {
+    assert.equal((await limit(limitAnswer(1n), 'echo 1', '0::/\n')).found, undefined);
+    assert.equal((await limit([HELLO, reply(3, 2, text('no'))])).found, undefined);
+    assert.equal((await limit([HELLO, reply(2, 2, variant('text'))], 'echo much')).found, undefined);
+  });
+
+  it('are asked of the object that has the name of the unit', async () => {
+    assert.equal(unitPath('1a.service'), '/org/freedesktop/systemd1/unit/_31a_2eservice');
+    assert.equal(
+      unitPath('conmgr@a\\x2db.service'),
+      '/org/freedesktop/systemd1/unit/conmgr_40a_5cx2db_2eservice',
+    );
+    const signal = new AbortController().signal;
+    await assert.rejects(askFileLimit((await bus([HELLO, reply(3, 2, text('no'))])).path, UNIT, signal));
   });
 });
