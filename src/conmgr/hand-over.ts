@@ -135,9 +135,9 @@ export function adoptHandOver(
     left.delete(number);
     return fds[number] ?? -1;
   };
-  for (const { id, app, server, listener, place, key, ...rest } of sessions) {
+  for (const session of sessions) {
+    const { id, app, server, listener, place, key, fromApplication, fromServer, inbound, outbound } = session;
     const socket = adoptSocket(claim(app));
-    const { fromApplication, fromServer, inbound, outbound } = rest;
     const end =
       server === undefined || place === undefined
         ? undefined

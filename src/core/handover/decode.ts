@@ -100,7 +100,7 @@ function readDocument(of: Members, heap: Buffer): DecodedHandOver {
     sessions: records('sessions', DOCUMENT_LIMITS.sessions, (one) => {
       const session = readSession(one, heap, sockets);
       ids.claim(session.id);
-      taken.claim(session.app, ...(session.server === undefined ? [] : [session.server]));
+      taken.claim(session.app, session.server);
       return session;
     }),
     connections: records('connections', DOCUMENT_LIMITS.sessions, (one) => {
@@ -122,10 +122,14 @@ class Claims {
   }
 
   /** All or none. */
-  claim(...numbers: readonly number[]): void {
-    const twice = numbers.find((number, at) => this.#claimed.has(number) || numbers.indexOf(number) !== at);
-    if (twice !== undefined) throw new InvalidMember(`${this.#what} ${twice}`, 'free');
-    for (const number of numbers) this.#claimed.add(number);
+  claim(number: number, other?: number): void {
+    if (this.#claimed.has(number)) throw new InvalidMember(`${this.#what} ${number}`, 'free');
+    if (other !== undefined) {
+      if (other === number || this.#claimed.has(other))
+        throw new InvalidMember(`${this.#what} ${other}`, 'free');
+      this.#claimed.add(other);
+    }
+    this.#claimed.add(number);
   }
 }
 

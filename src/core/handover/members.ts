@@ -52,8 +52,7 @@ export function flag(of: Members, name: string): boolean {
 
 /** One of a list of words. */
 export function oneOf<Word extends string>(of: Members, name: string, words: readonly Word[]): Word {
-  const value = own(of, name);
-  const word = words.find((one) => one === value);
+  const word = words[words.indexOf(own(of, name) as Word)];
   if (word === undefined) throw new InvalidMember(name, `one of ${words.join(', ')}`);
   return word;
 }
