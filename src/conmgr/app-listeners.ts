@@ -7,7 +7,7 @@ import { CONMGR_MESSAGES } from '../core/messages/conmgr.js';
 import type { Log } from '../core/messages/message.js';
 import { MessageError } from '../core/messages/message-error.js';
 import { listenerName, type NamedDescriptor, portOfListener } from '../io/handed-descriptors.js';
-import { ListenError, type Listener, listen, tryListening } from '../io/tcp-listener.js';
+import { ListenError, type Listener, listen, listenAgain, tryListening } from '../io/tcp-listener.js';
 
 /** What a port means to the stock drivers that connect to it. Asked at each connection: some of it may be reloaded. */
 export interface ListenerRule {
@@ -60,6 +60,27 @@ export class AppListeners {
       if (port !== config.port) log.write(CONMGR_MESSAGES.listenerServes, { port, target: rule.target() });
     }
     return new AppListeners(listeners);
+  }
+
+  /** Goes on with the very sockets that were listened on until now, under the same configuration. */
+  static again(
+    config: ConmgrConfig,
+    current: () => ConmgrConfig,
+    accept: (socket: Socket, rule: ListenerRule) => void,
+    held: readonly NamedDescriptor[],
+  ): AppListeners {
+    const rules = rulesOf(config, current);
+    const descriptorsOf = byPort(held, rules);
+    return new AppListeners(
+      rules.map((rule) =>
+        listenAgain({
+          port: rule.port,
+          backlog: BACKLOG,
+          inherited: descriptorsOf.get(rule.port) ?? [],
+          onConnection: (socket) => accept(socket, rule),
+        }),
+      ),
+    );
   }
 
   /** The addresses that are bound. */

@@ -204,21 +204,17 @@ export class Daemon {
     if (document !== undefined)
       this.#run(takeOver(document, sockets, this.#core, this.#port, this.#options.log, this.#now()));
     reached('adopted');
-    await this.#listen(inheritance?.listeners);
-    reached('listening');
-    await this.#options.statusPort.open(async (events) => conmgrPicture(await this.status(), events));
-    this.#ownDescriptors = this.#options.openDescriptors() - this.#port.open - this.#gateway.servers;
-    if (document === undefined) this.#run(this.#core.start(this.#now()));
-  }
-
-  async #listen(inherited?: readonly NamedDescriptor[]): Promise<void> {
     this.#listeners = await AppListeners.open(
       this.#options.config,
       () => this.#core.config,
       this.#options.log,
       (socket, rule) => this.#port.accept(socket, rule),
-      inherited,
+      inheritance?.listeners,
     );
+    reached('listening');
+    await this.#options.statusPort.open(async (events) => conmgrPicture(await this.status(), events));
+    this.#ownDescriptors = this.#options.openDescriptors() - this.#port.open - this.#gateway.servers;
+    if (document === undefined) this.#run(this.#core.start(this.#now()));
   }
 
   /** Tells the service manager that applications can connect, and from then on that it is alive. */
@@ -324,7 +320,13 @@ export class Daemon {
       return;
     }
     this.#port.thaw();
-    void this.#listen(listeners);
+    // Those that it had, and no others: an address that was missing at the start may be somebody else's now.
+    this.#listeners = AppListeners.again(
+      this.#options.config,
+      () => this.#core.config,
+      (socket, rule) => this.#port.accept(socket, rule),
+      listeners,
+    );
     this.#run(this.#core.resume(this.#now()));
   }
 

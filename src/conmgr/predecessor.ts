@@ -7,15 +7,16 @@ import { MessageError } from '../core/messages/message-error.js';
 import { systemClock } from '../io/clock.js';
 import { askControl } from '../io/control-socket.js';
 import { adoptLock, assertLockFile, type DirectoryLock, lockDirectory } from '../io/directory-lock.js';
-import { askHandOver, BEING_TAKEN_OVER } from '../io/hand-over-socket.js';
+import { askHandOver } from '../io/hand-over-socket.js';
 import { reached } from '../io/hand-over-steps.js';
 import { loadNative } from '../io/native.js';
 import { UnixRights } from '../io/unix-rights.js';
 import { tryPorts } from './app-listeners.js';
+import { afterRefusal, REFUSAL } from './hand-over-refusals.js';
 import { type Inheritance, openInheritance } from './succession.js';
 
 /** A predecessor that does not hand over says goodbye to watchdogs (1.5 s), applications (2 s), and tidies up (1 s). */
-const RESTART_WITHIN_MS = 10_000;
+const ENDS_WITHIN_MS = 10_000;
 
 export interface Heritage {
   readonly lock: DirectoryLock;
@@ -32,9 +33,9 @@ export interface SuccessionOptions {
 }
 
 /**
- * Takes over from whoever runs; one that cannot hand over is told to restart, as which this process goes on. Rejects with
- * MessageError, upon which the predecessor goes on as it was: what lockDirectory and assertLockFile say, handOverUnusable, cannotListen,
- * predecessorStays.
+ * Takes over from whoever runs; one that cannot hand over is told to restart, as which this process goes on, and one that
+ * only does not do so now is left alone. Rejects with MessageError, upon which the predecessor goes on as it was: what
+ * lockDirectory and assertLockFile say, handOverUnusable, cannotListen, predecessorStays.
  */
 export async function succeed(options: SuccessionOptions): Promise<Heritage> {
   const { directory, conmgrId, config, log } = options;
@@ -53,15 +54,20 @@ export async function succeed(options: SuccessionOptions): Promise<Heritage> {
     reached('predecessor gone');
     return { lock: adoptLock(directory, asked.lock, { lines }), inheritance };
   }
-  const isThere = asked.kind === 'refused';
-  if (isThere) log.write(CONMGR_MESSAGES.handOverRefused, { reason: asked.reason });
-  if (isThere && asked.code !== BEING_TAKEN_OVER) {
-    // Whoever does not answer is gone, or shows by its lock that it is not.
-    await askControl(directory, { command: 'stop', mode: 'restart' }).catch(() => {});
-  }
-  const patience = isThere ? { waitMs: RESTART_WITHIN_MS } : {};
-  const lock = await lockDirectory(directory, { clock: systemClock, lines, ...patience });
-  return { lock, inheritance: undefined };
+  const lock = (waitMs?: number): Promise<DirectoryLock> =>
+    lockDirectory(directory, { clock: systemClock, lines, ...(waitMs === undefined ? {} : { waitMs }) });
+  if (asked.kind !== 'refused') return { lock: await lock(), inheritance: undefined };
+  const { reason, code } = asked;
+  const next = afterRefusal(code);
+  const unusable = (): never => {
+    throw new MessageError(CONMGR_MESSAGES.handOverUnusable, { reason });
+  };
+  if (next === 'fail') return unusable();
+  if (next === 'await') return { lock: await lock(ENDS_WITHIN_MS).catch(unusable), inheritance: undefined };
+  log.write(CONMGR_MESSAGES.handOverRefused, { reason });
+  // Whoever does not answer is gone, or shows by its lock that it is not.
+  await askControl(directory, { command: 'stop', mode: 'restart' }).catch(() => {});
+  return { lock: await lock(ENDS_WITHIN_MS), inheritance: undefined };
 }
 
 /** What stands in the lock file behind what is always there. */
@@ -69,4 +75,8 @@ export function linesOfLock({ port }: ConmgrConfig): readonly string[] {
   return [String(port)];
 }
 
-const NO_CALLS = { kind: 'refused', reason: 'koffi.node could not be loaded', code: '' } as const;
+const NO_CALLS = {
+  kind: 'refused',
+  reason: 'koffi.node could not be loaded',
+  code: REFUSAL.impossible,
+} as const;

@@ -88,8 +88,9 @@ async function start(
     log.write(PROCESS_MESSAGES.machineIdMissing, { machineIdFile: '/etc/machine-id', ...kept });
   }
   const helperSocket = process.env['CONMGR_HELPER_SOCKET'] ?? HELPER_SOCKET;
-  // What could keep this process from starting is looked at before anything of a predecessor is touched.
-  await tryGuard(helperSocket, config, systemClock);
+  // What could keep this process from starting is looked at before anything of a predecessor is touched. Where there is
+  // none, Kernel does it.
+  if (takesOver || process.env['LISTEN_FDS'] !== undefined) await tryGuard(helperSocket, config, systemClock);
   const { lock, inheritance } = takesOver
     ? await succeed({ directory: real, conmgrId: id, config, log })
     : {

@@ -67,8 +67,8 @@ export function giveThrough(
   }
 }
 
-/** SQLSTATE (object_in_use) of a conmgr that another successor has asked already. */
-export const BEING_TAKEN_OVER = '55006';
+/** SQLSTATE (connection_failure) of a conmgr that has ended, or has closed the connection, without an answer. */
+export const CONNECTION_FAILURE = '08006';
 
 /** What came of asking. */
 export type AskedHandOver =
@@ -81,7 +81,7 @@ export type AskedHandOver =
        *  may be used. */
       confirm(): Promise<boolean>;
     }
-  /** `code`: SQLSTATE, '' where it said nothing. */
+  /** `code`: SQLSTATE, '' where it said nothing in time, or nothing that can be read. */
   | { readonly kind: 'refused'; readonly reason: string; readonly code: string }
   /** Nobody listens. */
   | { readonly kind: 'absent' };
@@ -112,9 +112,12 @@ export async function askHandOver(
     return asked;
   } catch (error) {
     call.close();
-    return { kind: 'refused', reason: (error as Error).message, code: '' };
+    const isBroken = error instanceof NativeCallError || error instanceof ConnectionClosed;
+    return { kind: 'refused', reason: (error as Error).message, code: isBroken ? CONNECTION_FAILURE : '' };
   }
 }
+
+class ConnectionClosed extends Error {}
 
 /** A connection to a control socket as a raw descriptor, for Node.js cannot receive descriptors. */
 class AskingSocket {
@@ -142,13 +145,13 @@ class AskingSocket {
     const answer = (await this.#answer()) as ControlAnswer;
     if (!answer.ok) return { kind: 'refused', reason: answer.error.message, code: answer.error.code };
     reached('received');
+    const { pid, listeners: names } = handOverIn(answer);
     const [document, bundle, listening, lock] = this.#fds;
-    if (!('handOver' in answer) || document === undefined || bundle === undefined)
+    if (document === undefined || bundle === undefined || listening === undefined || lock === undefined)
       throw new Error(UNREADABLE);
-    if (listening === undefined || lock === undefined) throw new Error(UNREADABLE);
-    const predecessor = identifyProcess(answer.handOver.pid);
-    this.#fds.length = 0;
-    const names = answer.handOver.listeners;
+    const predecessor = identifyProcess(pid);
+    // From here on nothing throws: these four are the caller's, what came besides is nobody's.
+    for (const fd of this.#fds.splice(0).slice(4)) closeSync(fd);
     const listeners = unpackBundle(this.#rights, listening, MOST_LISTENERS).map((fd, at) => ({
       fd,
       name: names[at] ?? '',
@@ -168,7 +171,7 @@ class AskingSocket {
       const received = this.#rights.receive(this.#socket, CHUNK_BYTES);
       if (received === undefined) continue;
       this.#fds.push(...received.fds);
-      if (received.bytes.length === 0) throw new Error('it has closed the connection');
+      if (received.bytes.length === 0) throw new ConnectionClosed('it has closed the connection');
       if (!this.#lines.push(received.bytes)) throw new Error(UNREADABLE);
       const line = this.#lines.take();
       if (line !== undefined) return JSON.parse(line);
@@ -202,6 +205,17 @@ class AskingSocket {
       const poll = this.#native.watchReadable(this.#socket, () => end(resolve));
     });
   }
+}
+
+/** The answer of a predecessor, checked: it is a process of another version. Throws Error. */
+function handOverIn(answer: object): { readonly pid: number; readonly listeners: readonly string[] } {
+  const told: unknown = 'handOver' in answer ? answer.handOver : undefined;
+  if (typeof told !== 'object' || told === null) throw new Error(UNREADABLE);
+  const { pid, listeners } = told as Record<string, unknown>;
+  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) throw new Error(UNREADABLE);
+  if (!Array.isArray(listeners) || !listeners.every((name): name is string => typeof name === 'string'))
+    throw new Error(UNREADABLE);
+  return { pid, listeners };
 }
 
 const UNREADABLE = 'its answer cannot be read';

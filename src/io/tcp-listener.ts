@@ -6,6 +6,7 @@
  * counts its connections and keeps its own cap below the limit.
  */
 import { lookup } from 'node:dns/promises';
+import { closeSync, fstatSync } from 'node:fs';
 import net from 'node:net';
 import { descriptorOf } from './socket-handle.js';
 import { describeSocketError } from './tcp-frames.js';
@@ -96,7 +97,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const blocked: ListenFailure[] = [];
   let port = options.port;
   const addresses = await expand(options.addresses, missing);
-  const inherited = await adopt(addresses, options);
+  const inherited = adopt(addresses, options);
   for (const address of addresses) {
     try {
       const server = inherited.get(canonical(address)) ?? (await bind(address, port, options));
@@ -108,18 +109,42 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       (ABSENT.has(failure.code) ? missing : blocked).push(failure);
     }
   }
-  const close = async (): Promise<void> => {
-    await Promise.all(servers.map((server) => new Promise<void>((done) => void closeNow(server, done))));
-  };
+  const listener = listenerOn(servers, bound, port, missing);
   if (blocked.length > 0 || bound.length === 0) {
-    await close();
+    await listener.close();
     throw new ListenError(options.port, [...blocked, ...missing]);
   }
+  return listener;
+}
+
+/**
+ * Goes on with sockets of this port that listen already, this function's from now on, and with no other: nothing is
+ * resolved and nothing bound. One that does not listen is closed.
+ */
+export function listenAgain({
+  port,
+  inherited,
+  backlog,
+  onConnection,
+}: Required<Omit<ListenOptions, 'addresses'>>): Listener {
+  const servers = inherited.flatMap((fd) => adoptListener(fd, backlog, onConnection) ?? []);
+  const addresses = servers.map((server) => (server.address() as net.AddressInfo).address);
+  return listenerOn(servers, addresses, port, []);
+}
+
+function listenerOn(
+  servers: readonly net.Server[],
+  addresses: readonly string[],
+  port: number,
+  missing: readonly ListenFailure[],
+): Listener {
   return {
-    addresses: bound,
+    addresses,
     port,
     missing,
-    close,
+    close: async () => {
+      await Promise.all(servers.map((server) => new Promise<void>((done) => void closeNow(server, done))));
+    },
     get sockets() {
       return servers.flatMap((server) => {
         const fd = descriptorOf(server);
@@ -157,14 +182,14 @@ export async function tryListening(
 }
 
 /** The sockets that listen already, by address. */
-async function adopt(
+function adopt(
   addresses: ReadonlySet<string>,
   { inherited = [], port, backlog, onConnection }: ListenOptions,
-): Promise<ReadonlyMap<string, net.Server>> {
+): ReadonlyMap<string, net.Server> {
   const wanted = new Set([...addresses].map(canonical));
   const servers = new Map<string, net.Server>();
   for (const fd of inherited) {
-    const server = await adoptListener(fd, backlog ?? DEFAULT_BACKLOG, onConnection).catch(() => undefined);
+    const server = adoptListener(fd, backlog ?? DEFAULT_BACKLOG, onConnection);
     const place = server?.address() as net.AddressInfo | null | undefined;
     if (server === undefined || place == null) continue;
     const isWanted = place.port === port && wanted.has(place.address) && !servers.has(place.address);
@@ -185,27 +210,36 @@ function canonical(address: string): string {
   }
 }
 
-/** A server on a socket that listens already, which it owns from now on. Rejects with what the system says. */
+/** A server on a socket that listens already, which it owns from now on. Undefined: it is none, and has been closed. */
 export function adoptListener(
   fd: number,
   backlog: number,
   onConnection: (socket: net.Socket) => void,
-): Promise<net.Server> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer({ highWaterMark: UNSENT_BYTES }, onConnection);
-    server.once('error', reject);
-    // With a descriptor Node.js takes the backlog as an argument only.
-    (server.listen as (options: net.ListenOptions & { fd: number }, backlog: number) => net.Server).call(
-      server,
-      { fd },
-      backlog,
-    );
-    server.once('listening', () => {
-      server.off('error', reject);
-      server.on('error', () => {});
-      resolve(server);
-    });
-  });
+): net.Server | undefined {
+  const before = identityOf(fd);
+  const server = net.createServer({ highWaterMark: UNSENT_BYTES }, onConnection);
+  // An accept that fails must not end the process, and what cannot be listened on is seen at once.
+  server.on('error', () => {});
+  // With a descriptor Node.js takes the backlog as an argument only.
+  (server.listen as (options: net.ListenOptions & { fd: number }, backlog: number) => net.Server).call(
+    server,
+    { fd },
+    backlog,
+  );
+  if (server.listening) return server;
+  // Node.js closes what listen(2) refused, but leaves open what it did not get that far with.
+  if (before !== undefined && identityOf(fd) === before) closeSync(fd);
+  return undefined;
+}
+
+/** Which file a descriptor is open on; undefined: none. */
+function identityOf(fd: number): string | undefined {
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `close` calls back only when the last connection has ended; the listening socket is gone at once. */

@@ -159,6 +159,21 @@ describe('a conmgr that goes on because nobody takes over', () => {
     await unharmed(scene, driver, end);
   });
 
+  it('a restart during a smart stop that waits fails: no session ends, and the stop goes on', async () => {
+    const scene = await start(['serves']);
+    const { conmgr } = scene.set;
+    const [driver, end] = await served(scene);
+    conmgr.running.kill('SIGUSR1');
+    await conmgr.logged(/LOG: +waiting for/);
+    const { code, stderr } = await failedStart(conmgr.directory, { takesOver: true });
+    assert.equal(code, 1);
+    assert.match(stderr, /FATAL: +could not take over from the conmgr that runs: conmgr is shutting down/);
+    driver.send(Buffer.from('going on'));
+    await eventually(() => end.said.toString() === 'going on', { everyMs: 1, what: 'it arrives' });
+    driver.socket.destroy();
+    assert.deepEqual(await conmgr.running.exit, { code: 0, signal: null });
+  });
+
   it('a stop that comes meanwhile is one', async () => {
     const scene = await start(['serves']);
     const { conmgr } = scene.set;

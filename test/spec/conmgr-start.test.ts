@@ -12,13 +12,18 @@ import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { MessageError } from '../../src/core/messages/message-error.js';
+import { Guard } from '../../src/helper/guard.js';
+import { serveRequests } from '../../src/helper/serve.js';
+import { systemClock } from '../../src/io/clock.js';
 import { assertNotRoot } from '../../src/io/identity.js';
+import { loadNative } from '../../src/io/native.js';
 import { ConmgrProcess, conmgrConf, failedStart, launchConmgr } from '../support/conmgr-process.js';
 import { DatagramReceiver } from '../support/datagram-receiver.js';
 import { freePort } from '../support/free-ports.js';
 import { built, runProgram } from '../support/programs.js';
 import { type Running, startCommand } from '../support/running.js';
 import { temporaryDirectory } from '../support/tree.js';
+import { FakeKernel } from '../unit/helper/fake-kernel.js';
 
 const started: Running[] = [];
 afterEach(async () => {
@@ -336,3 +341,52 @@ async function canListenOn(host: string): Promise<boolean> {
     server.listen(port, host, () => server.close(() => resolve(true)));
   });
 }
+
+describe('guard = on', () => {
+  it('conmgr-helper is asked by one connection at a start that takes nothing over', async () => {
+    const directory = temporaryDirectory();
+    const lists = join(directory, 'targets.d');
+    mkdirSync(lists);
+    chmodSync(lists, 0o755);
+    const server = await nobody();
+    const self = process.getuid?.() ?? 0;
+    writeFileSync(join(lists, 'a.conf'), `user ${self}\ntarget 127.0.0.1 ${server.backendPort}\n`);
+    chmodSync(join(lists, 'a.conf'), 0o644);
+    const [native, log] = [loadNative(), { write: () => {} }];
+    assert.ok(native);
+    const helper = await serveRequests({
+      socket: join(directory, 'helper'),
+      targets: lists,
+      listOwner: self,
+      native,
+      abilities: {
+        guard: new Guard<object>(new FakeKernel(), systemClock, log),
+        guardProblem: '',
+        routes: undefined,
+        redirectProblem: 'not here',
+      },
+      clock: systemClock,
+      log,
+    });
+    let connections = 0;
+    const counting = createServer((socket) => {
+      connections += 1;
+      const onward = createConnection(join(directory, 'helper'));
+      for (const one of [socket, onward]) one.on('error', () => {});
+      socket.pipe(onward).pipe(socket);
+    }).listen(join(directory, 'counted'));
+    try {
+      const conmgr = await ConmgrProcess.start({
+        instances: [{ hostaddr: '127.0.0.1', ...server }],
+        settings: { guard: 'on' },
+        env: { ...process.env, CONMGR_HELPER_SOCKET: join(directory, 'counted') },
+      });
+      started.push(conmgr.running);
+      assert.equal(connections, 1);
+      await conmgr.running.stop('SIGTERM');
+    } finally {
+      counting.close();
+      await helper.close();
+    }
+  });
+});

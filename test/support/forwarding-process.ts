@@ -111,7 +111,8 @@ async function takeOver(): Promise<net.Server> {
   if (decoded.kind !== 'document') throw new Error(JSON.stringify(decoded));
   const { document, rejected } = decoded;
   const fds = unpackBundle(rights, 3, 10_000);
-  const listener = await adoptListener(fds.pop() ?? -1, 4096, accept);
+  const listener = adoptListener(fds.pop() ?? -1, 4096, accept);
+  if (listener === undefined) throw new Error('the last one does not listen');
   for (const { app, server, inbound, outbound, ...session } of document.sessions) note(session.id, session);
   const lost = adoptHandOver(document, fds, port, () => rule);
   const { sessions, connections } = document;

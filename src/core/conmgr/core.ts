@@ -303,13 +303,14 @@ export class ConmgrCore {
     return handOverCore(this.viewNumber, this.#set.all, this.sessions.all(), now);
   }
 
-  /** At that moment, when the successor has not come: goes on as if the links had been closed. */
+  /** At that moment, when the successor has not come: as if the links had been closed. What a reload added meanwhile begins. */
   resume(now: MonotonicMs): readonly ConmgrEffect[] {
     if (this.#stopping !== 'handing over') return [];
     this.#stopping = 'no';
     const text = 'conmgr could not be handed over';
     for (const instance of this.#set.all) {
       this.#stepHealth(instance, { type: 'linkLost', end: 'closed', text }, now);
+      if (healthWakeAt(instance.health) === NEVER) this.#stepHealth(instance, { type: 'start' }, now);
       this.#stepLink(instance, { type: 'start' }, now);
     }
     return this.#finish(now);

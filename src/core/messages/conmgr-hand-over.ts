@@ -68,8 +68,8 @@ export const HAND_OVER_MESSAGES = {
     detail: 'The running conmgr goes on.',
     hint: '"cm_ctl restart -m fast" restarts it without keeping sessions.',
     cause:
-      'What the running conmgr wanted to hand over cannot be used: this process may have fewer open files, or something has damaged it.',
-    cure: 'Raise the limit of open files to that of the running conmgr. If it comes again, report it.',
+      'What the running conmgr wanted to hand over cannot be used: this process may have fewer open files, or something has damaged it. Or it does not hand over at this moment: it is starting up, waits in a smart stop for its sessions, is being taken over by another process, or does not answer.',
+    cure: 'Wait until the running conmgr is up and answers "cm_ctl status", then restart again. Raise the limit of open files to that of the running conmgr.',
     exit: 1,
     everyMs: 0,
   },
@@ -79,7 +79,8 @@ export const HAND_OVER_MESSAGES = {
     text: 'the running conmgr does not hand over its sessions: {reason}',
     detail:
       'It restarts as older versions do: aware drivers attach again by themselves, forwarded connections end.',
-    cause: 'The conmgr that runs is of an older version, is just ending, or cannot load koffi.node.',
+    cause:
+      'The conmgr that runs is of another version that hands over otherwise, or one of the two cannot load koffi.node.',
     cure: 'None after an upgrade from an older version.',
     everyMs: 0,
   },

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { closeSync, openSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { giveThrough } from '../../../src/io/hand-over-socket.js';
+import { type AskedHandOver, askHandOver, giveThrough } from '../../../src/io/hand-over-socket.js';
 import { loadNative, type Native } from '../../../src/io/native.js';
+import { packBundle } from '../../../src/io/socket-bundle.js';
+import { descriptorOf } from '../../../src/io/socket-handle.js';
 import { UnixRights } from '../../../src/io/unix-rights.js';
+import { temporaryDirectory } from '../../support/tree.js';
 
 const native = loadNative() as Native;
 const open = (): number => readdirSync('/proc/self/fd').length;
@@ -63,5 +68,77 @@ describe('what is given to a successor over the control socket', () => {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2100);
     });
     assert.equal(reason, 'no answer within 2 s');
+  });
+});
+
+describe('what a predecessor answers', () => {
+  const rights = new UnixRights(native);
+
+  /** What comes of an answer that brings this many descriptors, the third of which is a bundle of one. */
+  async function answered(answer: unknown, count: number): Promise<AskedHandOver> {
+    const directory = temporaryDirectory();
+    let end = (): void => {};
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      end = () => void socket.destroy();
+      socket.once('data', () => {
+        const fds = Array.from({ length: count }, () => openSync('/dev/null', 'r'));
+        const listening = packBundle(rights, fds.slice(0, 1)).fd;
+        const sent = [...fds.slice(0, 2), listening, ...fds.slice(2)].slice(0, count);
+        rights.send(descriptorOf(socket) ?? -1, Buffer.from(`${JSON.stringify(answer)}\n`), sent);
+        for (const fd of [...fds, listening]) closeSync(fd);
+      });
+    });
+    await new Promise<void>((done) => server.listen(join(directory, 'conmgr.sock'), done));
+    const asked = await askHandOver(directory, native, 1);
+    end();
+    await new Promise((done) => server.close(done));
+    return asked;
+  }
+
+  const unreadable: readonly (readonly [answer: unknown, descriptors: number])[] = [
+    [{ ok: true }, 4],
+    [{ ok: true, handOver: null }, 4],
+    [{ ok: true, handOver: { pid: process.pid } }, 4],
+    [{ ok: true, handOver: { pid: process.pid, listeners: 'port' } }, 4],
+    [{ ok: true, handOver: { pid: process.pid, listeners: [5432] } }, 4],
+    [{ ok: true, handOver: { pid: '1', listeners: [] } }, 4],
+    [{ ok: true, handOver: { pid: -1, listeners: [] } }, 4],
+    [{ ok: true, handOver: { pid: process.pid, listeners: [] } }, 3],
+  ];
+  for (const [answer, count] of unreadable) {
+    it(`${JSON.stringify(answer)} with ${count} descriptors cannot be read, and none stays open`, async () => {
+      await answered({ ok: true }, 4);
+      const before = open();
+      const asked = await answered(answer, count);
+      assert.deepEqual(asked, { kind: 'refused', reason: 'its answer cannot be read', code: '' });
+      assert.equal(open(), before);
+    });
+  }
+
+  it('is taken with its four descriptors; what comes besides is closed', async () => {
+    const answer = { ok: true, handOver: { pid: process.pid, listeners: ['one'] } };
+    await answered({ ok: true }, 4);
+    const before = open();
+    const asked = await answered(answer, 6);
+    assert.ok(asked.kind === 'handed' && asked.handed.state !== undefined);
+    const { state, listeners } = asked.handed;
+    assert.deepEqual(
+      listeners.map(({ name }) => name),
+      ['one'],
+    );
+    for (const fd of [state.document, state.bundle, asked.lock, ...listeners.map((one) => one.fd)])
+      closeSync(fd);
+    // The connection itself, which stays for the octet.
+    assert.equal(open(), before + 1);
+  });
+
+  it('has a word of its own when the connection is closed without one', async () => {
+    const directory = temporaryDirectory();
+    const server = createServer((socket) => socket.once('data', () => socket.end()));
+    await new Promise<void>((done) => server.listen(join(directory, 'conmgr.sock'), done));
+    const asked = await askHandOver(directory, native, 1);
+    server.close();
+    assert.deepEqual(asked, { kind: 'refused', reason: 'it has closed the connection', code: '08006' });
   });
 });

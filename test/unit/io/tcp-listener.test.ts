@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { fstatSync, openSync } from 'node:fs';
 import net from 'node:net';
 import { describe, it } from 'node:test';
-import { ListenError, type Listener, listen } from '../../../src/io/tcp-listener.js';
+import { loadNative, type Native } from '../../../src/io/native.js';
+import { descriptorOf } from '../../../src/io/socket-handle.js';
+import { adoptListener, ListenError, type Listener, listen } from '../../../src/io/tcp-listener.js';
+import { UnixRights } from '../../../src/io/unix-rights.js';
 import { freePort } from '../../support/free-ports.js';
 
 const ignore = (socket: net.Socket): void => {
@@ -112,5 +116,38 @@ describe('a listener', () => {
     assert.equal(String((await data)[0]), 'still there');
     client.destroy();
     socket.destroy();
+  });
+});
+
+describe('a descriptor that is taken over', () => {
+  const rights = new UnixRights(loadNative() as Native);
+
+  it('is listened on at once', async () => {
+    const port = await freePort();
+    const before = await listen({ addresses: ['127.0.0.1'], port, onConnection: ignore });
+    const copy = rights.duplicate(before.sockets[0]?.fd ?? -1);
+    await before.close();
+    const server = adoptListener(copy, 511, ignore);
+    assert.ok(server?.listening);
+    assert.ok(await connects('127.0.0.1', port));
+    await new Promise((done) => server.close(done));
+  });
+
+  it('is closed when it is no socket, or none that listens', async () => {
+    const port = await freePort();
+    const listener = await listen({ addresses: ['127.0.0.1'], port, onConnection: ignore });
+    const client = net.connect(port, '127.0.0.1');
+    client.on('error', () => {});
+    await once(client, 'connect');
+    const others = [() => openSync('/dev/null', 'r'), () => rights.duplicate(descriptorOf(client) ?? -1)];
+    for (const other of others) {
+      const fd = other();
+      assert.equal(adoptListener(fd, 511, ignore), undefined);
+      assert.throws(() => fstatSync(fd), /EBADF/);
+      // Node.js says so in the next turn, which must not be the end of the process.
+      await new Promise(setImmediate);
+    }
+    client.destroy();
+    await listener.close();
   });
 });

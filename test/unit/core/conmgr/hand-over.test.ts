@@ -105,6 +105,17 @@ describe('a conmgr that hands over', () => {
     core.probed(0, true, '', 3010);
     assert.ok(core.resolve('primary').length > 0);
   });
+
+  it('begins with an instance that a reload changed just before, when its successor does not come', () => {
+    const core = predecessor();
+    const config = configOf(0, 1);
+    const [first, second] = config.instances;
+    core.reconfigure({ ...config, instances: [{ ...first!, backendPort: 6543 }, second!] }, 900);
+    handedBy(core);
+    const effects = [...core.resume(3000), ...runOn(core, 20_000)];
+    assert.ok(effects.some((effect) => effect.do === 'probe' && effect.instance === 0));
+    assert.ok(effects.some((effect) => effect.do === 'resolve' && effect.instance === 0));
+  });
 });
 
 describe('a conmgr that takes over', () => {
