@@ -2,6 +2,7 @@
 import type { HandedCore, HandedFacts } from '../core/conmgr/handing.js';
 import type { HandedConnection, HandedSession, HandOverDocument } from '../core/handover/document.js';
 import { isHandedWhole } from '../core/handover/encode.js';
+import { type DocumentLimits, withoutRoom } from '../core/handover/room.js';
 import { adoptSocket, resetDescriptor } from '../io/adopted-sockets.js';
 import { reached } from '../io/hand-over-steps.js';
 import type { ListenerRule } from './app-listeners.js';
@@ -65,7 +66,29 @@ export function packHandOver(
   }
   const { view, instances } = core;
   const document = { ...identity, view, instances, sockets: numbers.fds.length, sessions, connections };
-  return { document, fds: numbers.fds, owners: numbers.owners, leftOut };
+  return roomy({ document, fds: numbers.fds, owners: numbers.owners, leftOut });
+}
+
+/** The same without what finds no room in the document. */
+export function roomy(all: PackedHandOver, limits?: DocumentLimits): PackedHandOver {
+  const { document, fds, owners, leftOut } = all;
+  const without = withoutRoom(document, limits);
+  if (without.size === 0) return all;
+  const numbers = new SocketNumbers();
+  const again = (socket: number): number => numbers.take(fds[socket] as number, owners[socket] as number);
+  const kept = ({ app }: { readonly app: number }): boolean => !without.has(app);
+  const sessions = document.sessions.filter(kept).map((session) => ({
+    ...session,
+    app: again(session.app),
+    server: session.server === undefined ? undefined : again(session.server),
+  }));
+  const connections = document.connections.filter(kept).map((one) => ({ ...one, app: again(one.app) }));
+  return {
+    document: { ...document, sockets: numbers.fds.length, sessions, connections },
+    fds: numbers.fds,
+    owners: numbers.owners,
+    leftOut: [...leftOut, ...[...without].map((app) => owners[app] as number)],
+  };
 }
 
 /** The same with the first `count` sockets only, because no more found room. */

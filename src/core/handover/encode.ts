@@ -6,6 +6,7 @@ import {
   DOCUMENT_LIMITS,
   DOCUMENT_MAGIC,
   DOCUMENT_VERSION,
+  type HandedConnection,
   type HandedInstance,
   type HandedSession,
   type HandOverDocument,
@@ -47,13 +48,7 @@ export function encodeHandOver(document: HandOverDocument): readonly Buffer[] {
       sockets,
       instances: instances.map(instanceRecord),
       sessions: sessions.map((session) => sessionRecord(session, heap)),
-      connections: connections.map(({ app, listener, declined, inbound, outbound }) => ({
-        app,
-        listener,
-        declined,
-        inbound: heap.put(inbound),
-        outbound: heap.put(outbound),
-      })),
+      connections: connections.map((connection) => connectionRecord(connection, heap)),
     }),
   );
   const head = Buffer.alloc(DOCUMENT_HEAD_BYTES);
@@ -96,6 +91,19 @@ function sessionRecord(session: HandedSession, heap: Heap): Record<keyof HandedS
     inbound: heap.put(session.inbound),
     outbound: heap.put(session.outbound),
   };
+}
+
+function connectionRecord({ inbound, outbound, ...rest }: HandedConnection, heap: Heap): object {
+  const { app, listener, declined } = rest;
+  return { app, listener, declined, inbound: heap.put(inbound), outbound: heap.put(outbound) };
+}
+
+/** How much of the text a record takes at most, wherever its bytes come to lie. */
+export function recordBytes(record: HandedSession | HandedConnection): number {
+  const heap = new Heap();
+  const text = 'id' in record ? sessionRecord(record, heap) : connectionRecord(record, heap);
+  // Its comma, and ten digits for each place instead of the one of 0.
+  return Buffer.byteLength(JSON.stringify(text)) + 1 + 2 * 10;
 }
 
 /** Names come from applications and files, and may be of any length. */
