@@ -162,7 +162,7 @@ export class Daemon {
       log: options.log,
       changed: () => this.#changed(),
     });
-    this.#peers = new PeerProcesses((session) => this.#port.connection(session));
+    this.#peers = new PeerProcesses((session) => this.#port.connection(session), options.clock);
     this.#reloads = new Reloads({
       ...options,
       core: this.#core,
