@@ -181,7 +181,7 @@ export interface InstanceStatus {
 
 export interface ApplicationStatus {
   readonly id: number;
-  /** null where the process belongs to another user. */
+  /** null where the process belongs to another user, or has not been found yet. */
   readonly pid: number | null;
   readonly program: string | null;
   readonly user: string | null;
