@@ -95,6 +95,32 @@ for (const suite of suites()) {
       );
     });
 
+    it('whose unit has too few open files for the next process hands nothing over, and says so before it ends', async () => {
+      const { app } = pair.lab;
+      const drop = `/etc/systemd/system/${pair.app.unit}.d/few.conf`;
+      await app.write(drop, '[Service]\nLimitNOFILE=60\n');
+      const conf = `${pair.app.directory}/conmgr.conf`;
+      await app.output(`cp -p ${conf} /srv/conmgr.conf && echo max_connections = 100 >>${conf}`);
+      await app.output(['systemctl', 'daemon-reload']);
+      await crowd.mark();
+      assert.notEqual((await app.run(['systemctl', 'restart', pair.app.unit])).status, 0);
+      assert.equal(await stored(), '0');
+      const said = /^WARNING: {2}restarting without handing over sessions: limit of 60 open files is too low/;
+      assert.equal((await logged(said)).length, 1);
+      await app.output(`cp -p /srv/conmgr.conf ${conf} && rm ${drop}`);
+      await app.output(['systemctl', 'daemon-reload']);
+      await app.output(['systemctl', 'reset-failed', pair.app.unit]);
+      await app.output(['systemctl', 'start', pair.app.unit]);
+      await app.until('aware sessions are attached again', async () => {
+        const { applications } = await pair.app.status();
+        return applications.filter(({ mode }) => mode === 'aware').length === SESSIONS;
+      });
+      assert.deepEqual(
+        (await crowd.report()).errors.filter((error) => error.startsWith('aware')),
+        [],
+      );
+    });
+
     it('by SIGKILL refuses nobody who connects meanwhile, and no watchdog ends anything', async () => {
       const { app, db1, db2 } = pair.lab;
       const { NRestarts } = await app.unit(pair.app.unit);
