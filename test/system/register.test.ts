@@ -201,8 +201,8 @@ for (const suite of suites()) {
     });
 
     it('leaves nothing half made when the disk is full, and is done when it has room', async () => {
-      await host.output('mkdir /mnt/tiny && mount -t tmpfs -o size=8k,mode=755 tiny /mnt/tiny');
-      await host.output('mount --bind /mnt/tiny /var/lib/conmgr; head -c 8k /dev/zero >/mnt/tiny/filler');
+      await host.output('mkdir /mnt/tiny && mount -t tmpfs -o size=64k,mode=755 tiny /mnt/tiny');
+      await host.output('mount --bind /mnt/tiny /var/lib/conmgr; head -c 64k /dev/zero >/mnt/tiny/filler');
       const full = /could not create "\/var\/lib\/conmgr\/full": no space left on device$/m;
       assertSaid(await ctl('register -N full -U alice'), 1, full);
       assert.equal(await host.output('ls -A /var/lib/conmgr'), 'filler');
