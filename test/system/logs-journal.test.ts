@@ -11,6 +11,7 @@ const priorityOf = (level: string): string => String(SYSLOG_SEVERITY[level as Le
 function rules(scene: () => LogScene, daemon: () => LoggingDaemon): void {
   it('have code, event, level, priority, ident and number of their kind', async () => {
     await scene().reload(daemon(), { log_destination: 'journald' });
+    await scene().untilEntry(daemon(), 'journal', /^LOG: {2}.*\breloaded\b/);
     await daemon().warn();
     await scene().untilEntry(daemon(), 'journal', /^WARNING: {2}/);
     for (const entry of await scene().entries(daemon(), 'journal')) {

@@ -14,7 +14,7 @@ export const NEXT_VERSION = '0.2.0';
 const LEFT_OUT = new Set(['.git', 'node_modules', 'build', 'dist']);
 
 /** What is new in it. Each text stands once in its file, or the edit is of another version than the file. */
-const EDITS: readonly (readonly [file: string, text: string, next: string])[] = [
+export const EDITS: readonly (readonly [file: string, text: string, next: string])[] = [
   ['CHANGELOG.md', '# Changelog\n', `# Changelog\n\n## ${NEXT_VERSION} (2026-12-31)\n- The next version.\n`],
   [
     'src/core/protocol/messages.ts',
@@ -51,8 +51,8 @@ const EDITS: readonly (readonly [file: string, text: string, next: string])[] = 
   ],
   [
     'src/core/handover/encode.ts',
-    '    name: clip(name),\n    key:',
-    '    name: clip(name),\n    novelty: null,\n    key:',
+    '    inbound: heap.put(session.inbound),\n',
+    '    inbound: heap.put(session.inbound),\n    ...{ novelty: null },\n',
   ],
 ];
 
