@@ -1,5 +1,5 @@
 /** The peers of the benchmarks with hosts, as Debian has them. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { installPackages, missingPackages } from '../../test/runner/debian-packages.js';
 
 const PACKAGES = [
   'iproute2',
@@ -13,23 +13,9 @@ const PACKAGES = [
 
 /** Installs those that are missing. Where that cannot be done the benchmarks name what they leave out. */
 export function installPeers(): void {
-  const isMissing = (name: string): boolean =>
-    !/^Status: \S+ ok installed$/m.test(
-      spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' }).stdout ?? '',
-    );
-  const missing = PACKAGES.filter(isMissing);
-  if (missing.length === 0) return;
-  console.log(`installing ${missing.join(' ')}`);
-  const options = {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  } as const;
+  const missing = missingPackages(PACKAGES);
   try {
-    execFileSync('apt-get', ['update'], { ...options, stdio: [...options.stdio] });
-    execFileSync('apt-get', ['install', '--yes', '--no-install-recommends', ...missing], {
-      ...options,
-      stdio: [...options.stdio],
-    });
+    installPackages(missing);
   } catch {
     console.log(`${missing.join(', ')} could not be installed`);
   }

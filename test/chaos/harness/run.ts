@@ -1,8 +1,9 @@
 /** `make chaos`: which rows run, what they need of the machine, and the table at the end. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { installPackages } from '../../runner/debian-packages.js';
 import type { RunOptions } from '../../runner/main.js';
 import { Refusal } from '../../runner/refusal.js';
 import type { FaultRow } from '../table/row.js';
@@ -113,17 +114,8 @@ function installTools(): void {
   const missing = Object.entries(TOOLS).flatMap(([name, program]) =>
     spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0 ? [] : [name],
   );
-  if (missing.length === 0) return;
-  console.log(`installing ${missing.join(' ')}`);
-  const apt = (...args: string[]): void => {
-    execFileSync('apt-get', args, {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-  };
   try {
-    apt('update');
-    apt('install', '--yes', '--no-install-recommends', ...missing);
+    installPackages(missing);
   } catch {
     throw new Refusal(`the faults need ${missing.join(' ')}, which could not be installed`);
   }

@@ -1,8 +1,9 @@
 /** What the runner does before the first test with real drivers: packages, and programs that are compiled. */
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { installPackages, missingPackages } from '../../runner/debian-packages.js';
 import { Refusal } from '../../runner/refusal.js';
 import { DRIVERS } from './drivers.js';
 
@@ -13,27 +14,12 @@ const TOOLS = ['iproute2', 'nftables', 'util-linux'];
 
 /** Installs the packages of Debian that are missing. */
 export function requirePackages(): void {
-  const wanted = [...new Set([...TOOLS, ...DRIVERS.flatMap(({ packages }) => packages)])];
-  const missing = wanted.filter((name) => !isInstalled(name));
-  if (missing.length === 0) return;
-  console.log(`installing ${missing.join(' ')}`);
-  const apt = (...args: string[]): void => {
-    execFileSync('apt-get', args, {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-  };
+  const missing = missingPackages([...TOOLS, ...DRIVERS.flatMap(({ packages }) => packages)]);
   try {
-    apt('update');
-    apt('install', '--yes', '--no-install-recommends', ...missing);
+    installPackages(missing);
   } catch {
     throw new Refusal(`the drivers are those of Debian, and ${missing.join(' ')} could not be installed`);
   }
-}
-
-function isInstalled(name: string): boolean {
-  const { stdout } = spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' });
-  return /^Status: \S+ ok installed$/m.test(stdout ?? '');
 }
 
 /**
