@@ -3,9 +3,8 @@ import { it } from 'node:test';
 import { isRunning } from '../support/processes.js';
 import { nowMs } from './harness/application.js';
 import { Backends } from './harness/backends.js';
+import { measureSilence } from './harness/silence.js';
 import { row } from './harness/trial.js';
-
-const PATIENCE_MS = 60_000;
 
 it(
   ...row(1, async (trial) => {
@@ -21,15 +20,12 @@ it(
       await scene.trusted();
       trial.load(await app.load());
       const backends = await Backends.watch(scene.primary, app1.address);
-      const lateness = scene.lateness(app);
-      const cutMs = nowMs();
-      const heal = scene.primary.host.treat(['in', 'out'], 'drop', app1);
-      for (const { atMs } of await app.losses(0, PATIENCE_MS)) {
-        trial.took('application told', atMs - cutMs, lateness);
-      }
-      const { firstMs, allMs } = await backends.ended(PATIENCE_MS);
-      trial.took('first session ended', firstMs - cutMs, lateness);
-      trial.took('last session ended', allMs - cutMs, lateness);
+      const heal = await measureSilence(
+        trial,
+        { scene, app, backends },
+        () => scene.primary.host.treat(['in', 'out'], 'drop', app1),
+        { told: 'application told', firstEnded: 'first session ended', ended: 'last session ended' },
+      );
       const healed = scene.lateness(app);
       const healMs = nowMs();
       heal();
@@ -55,14 +51,10 @@ it(
       await scene.trusted();
       trial.load(await app.load());
       const backends = await Backends.watch(scene.primary, app1.address);
-      const lateness = scene.lateness(app);
-      const cutMs = nowMs();
-      host.interface('down');
-      for (const { atMs } of await app.losses(0, PATIENCE_MS)) {
-        trial.took(`application told, ${name}`, atMs - cutMs, lateness);
-      }
-      const { allMs } = await backends.ended(PATIENCE_MS);
-      trial.took(`sessions ended, ${name}`, allMs - cutMs, lateness);
+      await measureSilence(trial, { scene, app, backends }, () => host.interface('down'), {
+        told: `application told, ${name}`,
+        ended: `sessions ended, ${name}`,
+      });
       host.interface('up');
       app.running.kill('SIGKILL');
     }

@@ -1,12 +1,10 @@
 /** Hosts that know each other by IPv6: row 31. */
 import { it } from 'node:test';
-import { nowMs } from './harness/application.js';
 import { Backends } from './harness/backends.js';
 import type { Host } from './harness/network.js';
 import { SERVER_PORT, WATCHDOG_PORT } from './harness/scene.js';
+import { measureSilence } from './harness/silence.js';
 import { row } from './harness/trial.js';
-
-const PATIENCE_MS = 60_000;
 
 /** How the database host listens, how conmgr reaches it, and what the server sees of the application host. */
 const KINDS: readonly {
@@ -39,14 +37,10 @@ it(
       trial.load(await app.load());
       const backends = await Backends.watch(scene.primary, seen(scene.network.app1));
       if (backends.atFirst !== app.sessions) throw new Error(`${backends.atFirst} sessions are of the host`);
-      const lateness = scene.lateness(app);
-      const cutMs = nowMs();
-      scene.primary.host.cut();
-      for (const { atMs } of await app.losses(0, PATIENCE_MS)) {
-        trial.took('application told', atMs - cutMs, lateness);
-      }
-      const { allMs } = await backends.ended(PATIENCE_MS);
-      trial.took('sessions ended', allMs - cutMs, lateness);
+      await measureSilence(trial, { scene, app, backends }, () => scene.primary.host.cut(), {
+        told: 'application told',
+        ended: 'sessions ended',
+      });
       trial.never('sessions left', await scene.sessionsAt(scene.primary));
       await scene.end();
     }

@@ -1,11 +1,9 @@
 /** Paths that lose everything in one direction: rows 2 and 3. */
 import { it } from 'node:test';
-import { nowMs } from './harness/application.js';
 import { Backends } from './harness/backends.js';
 import type { Way } from './harness/network.js';
+import { measureSilence } from './harness/silence.js';
 import { row, type Trial } from './harness/trial.js';
-
-const PATIENCE_MS = 60_000;
 
 /** @param way as the database host sees it */
 async function loseOneWay(trial: Trial, way: Way): Promise<void> {
@@ -17,14 +15,12 @@ async function loseOneWay(trial: Trial, way: Way): Promise<void> {
     await scene.trusted();
     trial.load(await app.load());
     const backends = await Backends.watch(scene.primary, app1.address);
-    const lateness = scene.lateness(app);
-    const cutMs = nowMs();
-    const heal = scene.primary.host.treat([way], 'drop', app1);
-    for (const { atMs } of await app.losses(0, PATIENCE_MS)) {
-      trial.took('application told', atMs - cutMs, lateness);
-    }
-    const { allMs } = await backends.ended(PATIENCE_MS);
-    trial.took('last session ended', allMs - cutMs, lateness);
+    const heal = await measureSilence(
+      trial,
+      { scene, app, backends },
+      () => scene.primary.host.treat([way], 'drop', app1),
+      { told: 'application told', ended: 'last session ended' },
+    );
     heal();
     app.running.kill('SIGKILL');
     await scene.conmgr.linked();

@@ -86,6 +86,15 @@ export class Host {
     return this.treat(['in', 'out'], 'drop');
   }
 
+  /** Gives it its address once the cable is there. */
+  turnOn(): void {
+    this.run('ip', 'link', 'set', 'lo', 'up');
+    this.run('ip', 'addr', 'add', `${this.address}/24`, 'dev', 'eth0');
+    // Link-local addresses hold at once; one that is still being looked for elsewhere is not taken as the source of a link.
+    this.run('sh', '-c', 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad');
+    this.interface('up');
+  }
+
   /** Takes the interface down, or up again. */
   interface(state: 'up' | 'down'): void {
     this.run('ip', 'link', 'set', 'eth0', state);
@@ -139,6 +148,11 @@ async function namespace(): Promise<Running> {
   return holder;
 }
 
+/** A cable whose one end has this name here, and is eth0 in the namespace of process `pid`. */
+function layCable(here: { run(...command: string[]): string }, name: string, pid: number): void {
+  here.run(...`ip link add ${name} type veth peer name eth0 netns ${pid}`.split(' '));
+}
+
 export class Network {
   readonly hosts: Host[] = [];
 
@@ -172,23 +186,9 @@ export class Network {
   #plug(name: string, number: number, holder: Running | undefined): Host {
     const host = new Host(name, `10.92.0.${number}`, `fd92::${number}`, holder);
     this.hosts.push(host);
-    this.switch.run(
-      'ip',
-      'link',
-      'add',
-      name,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
-      `${holder?.pid ?? process.pid}`,
-    );
+    layCable(this.switch, name, holder?.pid ?? process.pid);
     this.switch.run('ip', 'link', 'set', name, 'master', 'switch', 'up');
-    host.run('ip', 'link', 'set', 'lo', 'up');
-    host.run('ip', 'addr', 'add', `${host.address}/24`, 'dev', 'eth0');
-    host.run('ip', 'link', 'set', 'eth0', 'up');
+    host.turnOn();
     host.run('ip', 'addr', 'add', `${host.address6}/64`, 'dev', 'eth0', 'nodad');
     return host;
   }
@@ -237,24 +237,10 @@ export class Router {
     const [address, gateway] = [`10.93.${number}.2`, `10.93.${number}.1`];
     const host = new Host(name, address, '', holder);
     this.hosts.push(host);
-    this.host.run(
-      'ip',
-      'link',
-      'add',
-      name,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
-      String(holder.pid),
-    );
+    layCable(this.host, name, holder.pid);
     this.host.run('ip', 'addr', 'add', `${gateway}/24`, 'dev', name);
     this.host.run('ip', 'link', 'set', name, 'up');
-    host.run('ip', 'link', 'set', 'lo', 'up');
-    host.run('ip', 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-    host.run('ip', 'link', 'set', 'eth0', 'up');
+    host.turnOn();
     host.run('ip', 'route', 'add', 'default', 'via', gateway);
     return host;
   }
