@@ -4,16 +4,15 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import tls from 'node:tls';
 import { encodeHeartbeat } from '../../../src/core/protocol/codec.js';
 import type { HeartbeatMessage } from '../../../src/core/protocol/messages.js';
 import { readCertificates } from '../../../src/io/certificates.js';
 import type { CertificateSecurity, GateSecurity, LinkSecurity } from '../../../src/io/link-security.js';
-import { connectFramed, FramedSocket } from '../../../src/io/tcp-frames.js';
-import { TlsGate } from '../../../src/io/tls-gate.js';
 import { Authority, type CertificateWish, type Issued } from '../../support/authority.js';
 import { eventually } from '../../support/eventually.js';
+import { GateScene } from '../../support/gate-scene.js';
 import { temporaryDirectory } from '../../support/tree.js';
 
 const SECRET = 'a1'.repeat(32);
@@ -49,71 +48,7 @@ async function watchdog(issued: Issued = serverCertificate, crl?: string): Promi
   return { kind: 'certificate', certificates: await certificates(issued, own.cert, crl) };
 }
 
-let server: net.Server;
-let port: number;
-let gate: TlsGate;
-/** What the watchdog's end told, in order. */
-let told: string[];
-let links: FramedSocket[];
-
-before(async () => {
-  server = net.createServer((raw) => {
-    gate.accept(raw, {
-      secured: (socket, below) => {
-        told.push('secured');
-        const events = {
-          message: (message: HeartbeatMessage | undefined) => told.push(`message ${message?.name}`),
-          violated: (text: string) => told.push(`violated ${text}`),
-          closed: (text: string) => told.push(`closed: ${text}`),
-        };
-        links.push(new FramedSocket(socket, events, below));
-      },
-      unproven: (text, socket) => {
-        told.push(`unproven: ${text}`);
-        socket.destroy();
-      },
-      plain: () => {
-        told.push('plain');
-        raw.destroy();
-      },
-      failed: (text) => told.push(`failed: ${text}`),
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  port = (server.address() as net.AddressInfo).port;
-});
-after(() => {
-  server.close();
-});
-
-function open(security: GateSecurity): void {
-  gate = new TlsGate(security);
-  told = [];
-  links = [];
-}
-
-function call(security: LinkSecurity, host?: string, to = port) {
-  const heard: string[] = [];
-  let close: (text: string) => void = () => {};
-  const closed = new Promise<string>((resolve) => {
-    close = resolve;
-  });
-  const framed = connectFramed(
-    { address: '127.0.0.1', port: to, security, ...(host === undefined ? {} : { host }) },
-    {
-      connected: () => heard.push('connected'),
-      message: (message) => heard.push(`message ${message?.name}`),
-      violated: (text) => heard.push(`violated ${text}`),
-      closed: close,
-    },
-  );
-  return { framed, heard, closed };
-}
-
-async function isTold(text: string): Promise<void> {
-  await eventually(() => told.includes(text), { what: `told "${text}", of: ${told.join('; ')}` });
-}
+const scene = new GateScene();
 
 /** What a client of TLS says first, and waits for an answer to. */
 async function clientHello(): Promise<Buffer> {
@@ -136,12 +71,12 @@ describe('a link with certificates on both ends', () => {
     [undefined, 'the address, where there is no name'],
   ] as const) {
     it(`carries messages both ways, verified by ${what}`, async () => {
-      open(await watchdog());
-      const { framed, heard, closed } = call(await client(), host);
-      await isTold('secured');
-      links[0]?.send(BEAT);
+      scene.open(await watchdog());
+      const { framed, heard, closed } = scene.call(await client(), undefined, host);
+      await scene.isTold('secured');
+      scene.links[0]?.send(BEAT);
       framed.send(BEAT);
-      await isTold('message beat');
+      await scene.isTold('message beat');
       await eventually(() => heard.join() === 'connected,message beat', { what: 'both have it' });
       framed.end();
       await closed;
@@ -154,14 +89,14 @@ describe('a link with certificates on both ends', () => {
     const leaf = middle.issue('app2');
     const chain = join(temporaryDirectory('chain-'), 'chain.crt');
     writeFileSync(chain, readFileSync(leaf.cert, 'utf8') + readFileSync(between, 'utf8'));
-    open(await watchdog());
-    const whole = call(await client({ cert: chain, key: leaf.key }));
-    await isTold('secured');
+    scene.open(await watchdog());
+    const whole = scene.call(await client({ cert: chain, key: leaf.key }));
+    await scene.isTold('secured');
     whole.framed.destroy();
     await whole.closed;
-    open(await watchdog());
-    const half = call(await client(leaf));
-    await isTold('unproven: has a certificate that is not signed by an authority of ssl_ca_file');
+    scene.open(await watchdog());
+    const half = scene.call(await client(leaf));
+    await scene.isTold('unproven: has a certificate that is not signed by an authority of ssl_ca_file');
     await half.closed;
   });
 });
@@ -191,23 +126,23 @@ describe('what a watchdog takes of a conmgr', () => {
   ];
   it('certificates that are not good are refused, each for what it is', async () => {
     for (const [what, issue, text] of refused) {
-      open(await watchdog());
-      const { closed } = call(await client(issue()));
-      await isTold(`unproven: ${text}`);
-      assert.equal(told.includes('secured'), false, what);
+      scene.open(await watchdog());
+      const { closed } = scene.call(await client(issue()));
+      await scene.isTold(`unproven: ${text}`);
+      assert.equal(scene.told.includes('secured'), false, what);
       await closed;
     }
   });
 
   it('not one without a certificate', async () => {
-    open(await watchdog());
-    const socket = tls.connect({ port, host: '127.0.0.1', ca: readFileSync(own.cert) });
+    scene.open(await watchdog());
+    const socket = tls.connect({ port: scene.port, host: '127.0.0.1', ca: readFileSync(own.cert) });
     socket.on('error', () => {});
     socket.resume();
     const gone = once(socket, 'close');
-    await isTold('unproven: shows no certificate');
+    await scene.isTold('unproven: shows no certificate');
     await gone;
-    assert.equal(told.includes('secured'), false);
+    assert.equal(scene.told.includes('secured'), false);
   });
 
   it('not a certificate that was revoked, nor any while the list of its authority is another', async () => {
@@ -218,91 +153,91 @@ describe('what a watchdog takes of a conmgr', () => {
       kind: 'certificate',
       certificates: await certificates(db, authority.cert, crl),
     });
-    open(await gateWith(authority.crl));
-    const first = call(await client(bad, authority.cert));
-    await isTold('unproven: has a certificate that was revoked');
+    scene.open(await gateWith(authority.crl));
+    const first = scene.call(await client(bad, authority.cert));
+    await scene.isTold('unproven: has a certificate that was revoked');
     await first.closed;
-    const second = call(await client(good, authority.cert));
-    await isTold('secured');
+    const second = scene.call(await client(good, authority.cert));
+    await scene.isTold('secured');
     second.framed.destroy();
     await second.closed;
     foreign.revoke();
-    open(await gateWith(foreign.crl));
-    const third = call(await client(good, authority.cert));
-    await isTold(
+    scene.open(await gateWith(foreign.crl));
+    const third = scene.call(await client(good, authority.cert));
+    await scene.isTold(
       'unproven: has a certificate that cannot be checked: the list of revoked certificates of its authority is missing',
     );
     await third.closed;
   });
 
   it('not one that speaks TLS 1.2 at most', async () => {
-    open(await watchdog());
+    scene.open(await watchdog());
     const { cert, key } = clientCertificate;
     const socket = tls.connect({
-      ...{ port, host: '127.0.0.1', ca: readFileSync(own.cert), maxVersion: 'TLSv1.2' as const },
+      ...{ port: scene.port, host: '127.0.0.1', ca: readFileSync(own.cert), maxVersion: 'TLSv1.2' as const },
       ...{ cert: readFileSync(cert), key: readFileSync(key) },
     });
     await once(socket, 'error');
-    await isTold('failed: it does not speak TLS 1.3');
+    await scene.isTold('failed: it does not speak TLS 1.3');
   });
 
   it('not a session that is taken up again: nobody comes back without its certificate', async () => {
-    open(await watchdog());
+    scene.open(await watchdog());
     const { cert, key } = clientCertificate;
-    const options = { port, host: '127.0.0.1', ca: readFileSync(own.cert) };
+    const options = { port: scene.port, host: '127.0.0.1', ca: readFileSync(own.cert) };
     const first = tls.connect({ ...options, cert: readFileSync(cert), key: readFileSync(key) });
     let session: Buffer | undefined;
     first.on('session', (ticket: Buffer) => {
       session = ticket;
     });
     first.on('error', () => {});
-    await isTold('secured');
-    links[0]?.send(BEAT);
+    await scene.isTold('secured');
+    scene.links[0]?.send(BEAT);
     await once(first, 'data');
     const kept = session ?? first.getSession();
     first.destroy();
-    told = [];
+    scene.told.length = 0;
     const second = tls.connect({ ...options, ...(kept === undefined ? {} : { session: kept }) });
     second.on('error', () => {});
-    await isTold('unproven: shows no certificate');
+    await scene.isTold('unproven: shows no certificate');
   });
 
   it('not one that knows some secret, nor one without TLS', async () => {
-    open(await watchdog());
-    const knowing = call({ kind: 'secret', secrets: [SECRET] });
+    scene.open(await watchdog());
+    const knowing = scene.call({ kind: 'secret', secrets: [SECRET] });
     assert.equal(
       await knowing.closed,
       'watchdog shows a certificate and does not know the secret; with watchdog.ssl there, set heartbeat_sslmode',
     );
-    const plain = call({ kind: 'none' });
+    const plain = scene.call({ kind: 'none' });
     plain.framed.send(BEAT);
     await plain.closed;
-    await isTold('plain');
-    assert.equal(told.includes('secured'), false);
+    await scene.isTold('plain');
+    assert.equal(scene.told.includes('secured'), false);
   });
 
   it('a handshake that stops half-way is ended after three seconds', async () => {
-    open(await watchdog());
-    const silent = net.connect(port, '127.0.0.1');
+    scene.open(await watchdog());
+    const silent = net.connect(scene.port, '127.0.0.1');
     silent.on('error', () => {});
     const hello = await clientHello();
-    const frozen = net.connect(port, '127.0.0.1', () => frozen.write(hello));
+    const frozen = net.connect(scene.port, '127.0.0.1', () => frozen.write(hello));
     frozen.on('error', () => {});
     frozen.resume();
     const from = performance.now();
     await once(silent, 'close');
-    await eventually(() => told.length === 2, { what: 'both are ended' });
+    await eventually(() => scene.told.length === 2, { what: 'both are ended' });
     const tookMs = performance.now() - from;
     assert.ok(tookMs > 2500 && tookMs < 5000, `${tookMs} ms`);
-    assert.deepEqual(told, Array(2).fill('failed: no TLS handshake within 3000 ms'));
+    assert.deepEqual(scene.told, Array(2).fill('failed: no TLS handshake within 3000 ms'));
     frozen.destroy();
   });
 });
 
 describe('what conmgr takes of a watchdog', () => {
   async function failure(issued: Issued, security: LinkSecurity, host = 'localhost'): Promise<string> {
-    open(await watchdog(issued));
-    const { heard, closed } = call(security, host);
+    scene.open(await watchdog(issued));
+    const { heard, closed } = scene.call(security, undefined, host);
     const text = await closed;
     assert.deepEqual(heard, [], 'nothing was said to it');
     return text;
@@ -338,22 +273,22 @@ describe('what conmgr takes of a watchdog', () => {
   });
 
   it('with verify-ca one that is made out to another host', async () => {
-    open(await watchdog(wrong({ names: 'DNS:db9' })));
-    const { framed, closed } = call(await client(undefined, undefined, false));
-    await isTold('secured');
+    scene.open(await watchdog(wrong({ names: 'DNS:db9' })));
+    const { framed, closed } = scene.call(await client(undefined, undefined, false));
+    await scene.isTold('secured');
     framed.destroy();
     await closed;
   });
 
   it('with require and no authority any certificate', async () => {
-    open(await watchdog(foreign.issue('db1', { names: 'DNS:db9' })));
+    scene.open(await watchdog(foreign.issue('db1', { names: 'DNS:db9' })));
     const security: LinkSecurity = {
       kind: 'certificate',
       certificates: await certificates(clientCertificate, undefined),
       ownName: false,
     };
-    const { framed, closed } = call(security);
-    await isTold('secured');
+    const { framed, closed } = scene.call(security);
+    await scene.isTold('secured');
     framed.destroy();
     await closed;
   });
@@ -372,13 +307,13 @@ describe('ends that do not fit a conmgr with a certificate', () => {
   }
 
   it('a watchdog with a secret', async () => {
-    open({ kind: 'secret', secrets: [SECRET] });
-    const { closed } = call(await client());
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const { closed } = scene.call(await client());
     assert.equal(
       await closed,
       'watchdog has no certificate; set watchdog.ssl there, not watchdog.secret_file',
     );
-    assert.equal(told.includes('secured'), false);
+    assert.equal(scene.told.includes('secured'), false);
   });
 
   it('one that speaks TLS 1.2 at most', async () => {
@@ -387,7 +322,7 @@ describe('ends that do not fit a conmgr with a certificate', () => {
       ...{ cert: readFileSync(cert), key: readFileSync(key), maxVersion: 'TLSv1.2' as const },
     });
     old.on('tlsClientError', () => {});
-    const { closed } = call(await client(), 'localhost', await listening(old));
+    const { closed } = scene.call(await client(), await listening(old), 'localhost');
     assert.equal(await closed, 'watchdog does not speak TLS 1.3');
   });
 
@@ -397,7 +332,7 @@ describe('ends that do not fit a conmgr with a certificate', () => {
       socket.on('data', () => socket.end(encodeHeartbeat(BEAT)));
     });
     assert.equal(
-      await call(await client(), 'localhost', await listening(answering)).closed,
+      await scene.call(await client(), await listening(answering), 'localhost').closed,
       'watchdog answered in plain text; set watchdog.ssl there, or see its log',
     );
     const closing = net.createServer((socket) => {
@@ -405,7 +340,7 @@ describe('ends that do not fit a conmgr with a certificate', () => {
       socket.on('data', () => socket.resetAndDestroy());
     });
     assert.equal(
-      await call(await client(), 'localhost', await listening(closing)).closed,
+      await scene.call(await client(), await listening(closing), 'localhost').closed,
       'watchdog broke off the TLS handshake; its log says why (does it have watchdog.ssl?)',
     );
   });

@@ -2,112 +2,45 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import net from 'node:net';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import tls from 'node:tls';
 import { encodeHeartbeat } from '../../../src/core/protocol/codec.js';
 import type { HeartbeatMessage } from '../../../src/core/protocol/messages.js';
 import { identityOf, type LinkSecurity, SECRET_TLS } from '../../../src/io/link-security.js';
-import { connectFramed, FramedSocket } from '../../../src/io/tcp-frames.js';
-import { TlsGate } from '../../../src/io/tls-gate.js';
+import { FramedSocket } from '../../../src/io/tcp-frames.js';
 import { TEST_CERTIFICATE } from '../../support/certificate.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-ports.js';
+import { GateScene } from '../../support/gate-scene.js';
 
 const SECRET = 'a1'.repeat(32);
 const OTHER = 'b2'.repeat(32);
 const BEAT: HeartbeatMessage = { name: 'beat', seq: 1, echoSeq: 0, echoDelayUs: 0, attrVersion: 0 };
 const knowing = (secret: string): LinkSecurity => ({ kind: 'secret', secrets: [secret] });
 
-let server: net.Server;
-let port: number;
-let gate: TlsGate;
-/** What the watchdog's end told, in order. */
-let told: string[];
-let links: FramedSocket[];
-
-before(async () => {
-  server = net.createServer((raw) => {
-    gate.accept(raw, {
-      secured: (socket, below) => {
-        told.push('secured');
-        const events = {
-          message: (message: HeartbeatMessage | undefined) => told.push(`message ${message?.name}`),
-          violated: (text: string) => told.push(`violated ${text}`),
-          closed: (text: string) => told.push(`closed: ${text}`),
-        };
-        links.push(new FramedSocket(socket, events, below));
-      },
-      unproven: (text) => told.push(`unproven: ${text}`),
-      plain: () => {
-        told.push('plain');
-        raw.destroy();
-      },
-      failed: (text) => told.push(`failed: ${text}`),
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  port = (server.address() as net.AddressInfo).port;
-});
-after(() => {
-  server.close();
-});
-
-function open(...secrets: string[]): void {
-  gate = new TlsGate({ kind: 'secret', secrets });
-  told = [];
-  links = [];
-}
-
-interface Calling {
-  readonly framed: FramedSocket;
-  readonly heard: string[];
-  readonly closed: Promise<string>;
-}
-
-function call(security: LinkSecurity, to = port): Calling {
-  const heard: string[] = [];
-  let close: (text: string) => void = () => {};
-  const closed = new Promise<string>((resolve) => {
-    close = resolve;
-  });
-  const framed = connectFramed(
-    { address: '127.0.0.1', port: to, security },
-    {
-      connected: () => heard.push('connected'),
-      message: (message) => heard.push(`message ${message?.name}`),
-      violated: (text) => heard.push(`violated ${text}`),
-      closed: close,
-    },
-  );
-  return { framed, heard, closed };
-}
-
-async function isTold(text: string): Promise<void> {
-  await eventually(() => told.includes(text), { everyMs: 2, what: `${text} in ${told.join(', ')}` });
-}
+const scene = new GateScene();
 
 describe('a link with a secret on both ends', () => {
   it('carries messages both ways, and both ends know its addresses', async () => {
-    open(SECRET);
-    const { framed, heard, closed } = call(knowing(SECRET));
-    await isTold('secured');
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const { framed, heard, closed } = scene.call(knowing(SECRET));
+    await scene.isTold('secured');
     framed.send(BEAT);
-    await isTold('message beat');
-    links[0]?.send(BEAT);
+    await scene.isTold('message beat');
+    scene.links[0]?.send(BEAT);
     await eventually(() => heard.includes('message beat'), { what: 'the answer is read' });
     assert.deepEqual(heard, ['connected', 'message beat']);
     assert.equal(framed.remoteAddress, '127.0.0.1');
     assert.equal(framed.localAddress, '127.0.0.1');
     framed.end();
     await closed;
-    await isTold('closed: connection closed by peer');
+    await scene.isTold('closed: connection closed by peer');
   });
 
   it('is made with any secret that the watchdog has, while it is being exchanged', async () => {
-    open(SECRET, OTHER);
+    scene.open({ kind: 'secret', secrets: [SECRET, OTHER] });
     for (const secret of [OTHER, SECRET]) {
-      const { framed, heard, closed } = call(knowing(secret));
+      const { framed, heard, closed } = scene.call(knowing(secret));
       await eventually(() => heard.includes('connected'), { what: 'connected' });
       framed.destroy();
       await closed;
@@ -115,18 +48,18 @@ describe('a link with a secret on both ends', () => {
   });
 
   it('a reset of one end is seen by the other', async () => {
-    open(SECRET);
-    const { closed } = call(knowing(SECRET));
-    await isTold('secured');
-    links[0]?.destroy();
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const { closed } = scene.call(knowing(SECRET));
+    await scene.isTold('secured');
+    scene.links[0]?.destroy();
     // Node.js 22 tells some resets below TLS as an end.
     assert.match(await closed, /(reset|closed) by peer/i);
-    await isTold('closed: connection closed');
+    await scene.isTold('closed: connection closed');
   });
 
   it('that does not read is closed, not waited for', async () => {
-    open(SECRET);
-    const raw = net.connect(port, '127.0.0.1');
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const raw = net.connect(scene.port, '127.0.0.1');
     const frozen = tls.connect({
       ...SECRET_TLS,
       socket: raw,
@@ -135,28 +68,31 @@ describe('a link with a secret on both ends', () => {
     });
     frozen.on('error', () => {});
     await once(frozen, 'secureConnect');
-    await isTold('secured');
+    await scene.isTold('secured');
     raw.pause();
     // The handle below is what TLS reads from.
     (raw as unknown as { _handle: { readStop(): void } })._handle.readStop();
     const bytes = encodeHeartbeat({ name: 'goodbye', reason: 0, retryAfterMs: 0, text: 'x'.repeat(400) });
-    const full = (): boolean => told.some((text) => text.startsWith('closed: '));
+    const full = (): boolean => scene.told.some((text) => text.startsWith('closed: '));
     await eventually(
       () => {
-        for (let count = 0; count < 1000; count += 1) links[0]?.sendEncoded(bytes);
+        for (let count = 0; count < 1000; count += 1) scene.links[0]?.sendEncoded(bytes);
         return full();
       },
       { everyMs: 1, what: 'the link is closed' },
     );
-    assert.ok(told.includes('closed: peer does not read: too much is waiting to be sent'), told.join());
+    assert.ok(
+      scene.told.includes('closed: peer does not read: too much is waiting to be sent'),
+      scene.told.join(),
+    );
     frozen.destroy();
   });
 
   it('the secret does not go over the wire', async () => {
-    open(SECRET);
+    scene.open({ kind: 'secret', secrets: [SECRET] });
     const seen: Buffer[] = [];
     const relay = net.createServer((near) => {
-      const far = net.connect(port, '127.0.0.1');
+      const far = net.connect(scene.port, '127.0.0.1');
       for (const [from, to] of [
         [near, far],
         [far, near],
@@ -171,10 +107,10 @@ describe('a link with a secret on both ends', () => {
     });
     relay.listen(0, '127.0.0.1');
     await once(relay, 'listening');
-    const { framed, closed } = call(knowing(SECRET), (relay.address() as net.AddressInfo).port);
-    await isTold('secured');
+    const { framed, closed } = scene.call(knowing(SECRET), (relay.address() as net.AddressInfo).port);
+    await scene.isTold('secured');
     framed.send(BEAT);
-    await isTold('message beat');
+    await scene.isTold('message beat');
     framed.destroy();
     await closed;
     relay.close();
@@ -200,44 +136,44 @@ describe('ends that do not fit each other make no link, and both say why', () =>
     'watchdog does not know the secret; the files of heartbeat_secret_file and watchdog.secret_file must be the same';
 
   it('two secrets', async () => {
-    open(SECRET);
-    const { heard, closed } = call(knowing(OTHER));
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const { heard, closed } = scene.call(knowing(OTHER));
     assert.equal(await closed, UNKNOWN);
     assert.deepEqual(heard, []);
-    await isTold('failed: it does not know the secret of watchdog.secret_file');
-    assert.equal(told.includes('secured'), false);
+    await scene.isTold('failed: it does not know the secret of watchdog.secret_file');
+    assert.equal(scene.told.includes('secured'), false);
   });
 
   it('a peer that names the secret without knowing it', async () => {
-    open(SECRET);
+    scene.open({ kind: 'secret', secrets: [SECRET] });
     const liar = tls.connect({
       ...SECRET_TLS,
-      port,
+      port: scene.port,
       host: '127.0.0.1',
       pskCallback: () => ({ identity: identityOf(SECRET), psk: Buffer.from(OTHER) }),
       checkServerIdentity: () => new Error(),
     });
     await once(liar, 'error');
-    await isTold('failed: it does not know the secret of watchdog.secret_file');
-    assert.equal(told.includes('secured'), false);
+    await scene.isTold('failed: it does not know the secret of watchdog.secret_file');
+    assert.equal(scene.told.includes('secured'), false);
   });
 
   it('a TLS client without a secret', async () => {
-    open(SECRET);
-    const client = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const client = tls.connect({ port: scene.port, host: '127.0.0.1', rejectUnauthorized: false });
     await once(client, 'error');
-    await eventually(() => told.some((text) => text.startsWith('failed: TLS handshake failed: ')), {
+    await eventually(() => scene.told.some((text) => text.startsWith('failed: TLS handshake failed: ')), {
       what: 'told',
     });
-    assert.equal(told.includes('secured'), false);
+    assert.equal(scene.told.includes('secured'), false);
   });
 
   it('a conmgr without TLS', async () => {
-    open(SECRET);
-    const { framed, closed } = call({ kind: 'none' });
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const { framed, closed } = scene.call({ kind: 'none' });
     framed.send(BEAT);
     await closed;
-    await isTold('plain');
+    await scene.isTold('plain');
   });
 
   it('a watchdog without TLS that answers, or closes', async () => {
@@ -247,7 +183,7 @@ describe('ends that do not fit each other make no link, and both say why', () =>
         socket.end(encodeHeartbeat({ name: 'reject', code: 5, retryAfterMs: 0, text: 'no' })),
       );
     });
-    const { closed } = call(knowing(SECRET), await listening(answering));
+    const { closed } = scene.call(knowing(SECRET), await listening(answering));
     assert.equal(
       await closed,
       'watchdog answered in plain text; set watchdog.secret_file there, or see its log',
@@ -257,7 +193,7 @@ describe('ends that do not fit each other make no link, and both say why', () =>
         socket.on('error', () => {});
         socket.on('data', () => socket[way]());
       });
-      const { closed: ended } = call(knowing(SECRET), await listening(closing));
+      const { closed: ended } = scene.call(knowing(SECRET), await listening(closing));
       assert.match(await ended, /^watchdog broke off the TLS handshake; its log says why/);
     }
   });
@@ -266,7 +202,7 @@ describe('ends that do not fit each other make no link, and both say why', () =>
     const { cert, key } = TEST_CERTIFICATE;
     const impostor = tls.createServer({ cert, key });
     impostor.on('tlsClientError', () => {});
-    const { heard, closed } = call(knowing(SECRET), await listening(impostor));
+    const { heard, closed } = scene.call(knowing(SECRET), await listening(impostor));
     assert.match(await closed, /TLS handshake|does not know the secret/);
     assert.deepEqual(heard, []);
   });
@@ -280,7 +216,7 @@ describe('ends that do not fit each other make no link, and both say why', () =>
         closed: () => framed.destroy(),
       });
     });
-    const { closed } = call(knowing(SECRET), await listening(plain));
+    const { closed } = scene.call(knowing(SECRET), await listening(plain));
     assert.match(await closed, /^watchdog broke off the TLS handshake/);
     assert.deepEqual(texts, [
       'the peer speaks TLS, but this end does not (watchdog.secret_file or watchdog.ssl, heartbeat_secret_file or heartbeat_sslmode)',
@@ -288,31 +224,31 @@ describe('ends that do not fit each other make no link, and both say why', () =>
   });
 
   it('nobody listens: the reason is that of the network', async () => {
-    const { closed } = call(knowing(SECRET), await freePort());
+    const { closed } = scene.call(knowing(SECRET), await freePort());
     assert.equal(await closed, 'connection refused');
   });
 
   it('a peer that says nothing is closed after three seconds, one that says half a ClientHello too', async () => {
-    open(SECRET);
-    const silent = net.connect(port, '127.0.0.1');
-    const halfway = net.connect(port, '127.0.0.1', () => halfway.write(Buffer.from('160301', 'hex')));
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const silent = net.connect(scene.port, '127.0.0.1');
+    const halfway = net.connect(scene.port, '127.0.0.1', () => halfway.write(Buffer.from('160301', 'hex')));
     silent.on('error', () => {});
     halfway.on('error', () => {});
     const from = performance.now();
     await Promise.all([once(silent, 'close'), once(halfway, 'close')]);
     const tookMs = performance.now() - from;
     assert.ok(tookMs > 2500 && tookMs < 5000, `${tookMs} ms`);
-    assert.deepEqual(told, Array(2).fill('failed: no TLS handshake within 3000 ms'));
+    assert.deepEqual(scene.told, Array(2).fill('failed: no TLS handshake within 3000 ms'));
   });
 
   it('a gate that is closed breaks off what has not come through', async () => {
-    open(SECRET);
-    const accepted = once(server, 'connection');
-    const silent = net.connect(port, '127.0.0.1');
+    scene.open({ kind: 'secret', secrets: [SECRET] });
+    const accepted = once(scene.server, 'connection');
+    const silent = net.connect(scene.port, '127.0.0.1');
     silent.on('error', () => {});
     await accepted;
-    gate.close();
+    scene.gate?.close();
     await once(silent, 'close');
-    assert.deepEqual(told, ['failed: ']);
+    assert.deepEqual(scene.told, ['failed: ']);
   });
 });
