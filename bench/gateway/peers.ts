@@ -35,9 +35,42 @@ export interface PeerKind {
 /** More than any measurement has. */
 const MOST_CLIENTS = 72;
 
-const PEERS: readonly PeerKind[] = [
-  {
-    name: 'HAProxy',
+/** Pgpool-II that only forwards. `settings`: its servers, and how many clients it takes. */
+export function pgpoolKind(name: string, settings: (server: number) => string): PeerKind {
+  return {
+    name,
+    package: 'pgpool2',
+    program: 'pgpool',
+    files: (port, server, folder) => ({
+      'pgpool.conf': `
+backend_clustering_mode = 'raw'
+listen_addresses = '127.0.0.1'
+port = ${port}
+socket_dir = '${folder}'
+pcp_socket_dir = '${folder}'
+pcp_listen_addresses = ''
+pid_file_name = '${join(folder, 'pgpool.pid')}'
+work_dir = '${folder}'
+logdir = '${folder}'
+enable_pool_hba = off
+max_pool = 1
+${settings(server)}`,
+      'pcp.conf': '',
+      'pool_hba.conf': '',
+    }),
+    args: (folder) => [
+      ...['-n', '-f', join(folder, 'pgpool.conf'), '-F', join(folder, 'pcp.conf')],
+      ...['-a', join(folder, 'pool_hba.conf')],
+    ],
+    // Killed, it would leave its children.
+    stop: 'SIGINT',
+  };
+}
+
+/** HAProxy that only forwards. `servers`: their lines, and what they are checked by. */
+export function haproxyKind(name: string, servers: (server: number) => string): PeerKind {
+  return {
+    name,
     package: 'haproxy',
     program: 'haproxy',
     files: (port, server) => ({
@@ -49,12 +82,16 @@ defaults
   timeout server 10m
 listen postgres
   bind 127.0.0.1:${port}
-  server one 127.0.0.1:${server}
+${servers(server)}
 `,
     }),
     args: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')],
     stop: 'SIGKILL',
-  },
+  };
+}
+
+const PEERS: readonly PeerKind[] = [
+  haproxyKind('HAProxy', (server) => `  server one 127.0.0.1:${server}`),
   {
     name: 'PgBouncer, session',
     package: 'pgbouncer',
@@ -76,37 +113,14 @@ logfile = ${join(folder, 'log')}
     args: (folder) => [join(folder, 'pgbouncer.ini')],
     stop: 'SIGKILL',
   },
-  {
-    name: 'Pgpool-II',
-    package: 'pgpool2',
-    program: 'pgpool',
-    files: (port, server, folder) => ({
-      'pgpool.conf': `
-backend_clustering_mode = 'raw'
-listen_addresses = '127.0.0.1'
-port = ${port}
-socket_dir = '${folder}'
-pcp_socket_dir = '${folder}'
-pcp_listen_addresses = ''
-pid_file_name = '${join(folder, 'pgpool.pid')}'
-work_dir = '${folder}'
-logdir = '${folder}'
+  pgpoolKind(
+    'Pgpool-II',
+    (server) => `
 backend_hostname0 = '127.0.0.1'
 backend_port0 = ${server}
-enable_pool_hba = off
 num_init_children = ${MOST_CLIENTS}
-max_pool = 1
 `,
-      'pcp.conf': '',
-      'pool_hba.conf': '',
-    }),
-    args: (folder) => [
-      ...['-n', '-f', join(folder, 'pgpool.conf'), '-F', join(folder, 'pcp.conf')],
-      ...['-a', join(folder, 'pool_hba.conf')],
-    ],
-    // Killed, it would leave its children.
-    stop: 'SIGINT',
-  },
+  ),
 ];
 
 /** The path of a program, also of those that only root has in its PATH. */
@@ -118,9 +132,10 @@ export function findProgram(name: string): string | undefined {
 /** Starts those that are installed; the others are named in `missing`, with how to install them. */
 export async function startPeers(
   server: number,
+  kinds: readonly PeerKind[] = PEERS,
 ): Promise<{ readonly peers: Peer[]; readonly missing: string[] }> {
   const [peers, missing]: [Peer[], string[]] = [[], []];
-  for (const kind of PEERS) {
+  for (const kind of kinds) {
     const program = findProgram(kind.program);
     if (program === undefined) missing.push(`${kind.name} is not installed: apt-get install ${kind.package}`);
     else peers.push(await startPeer(kind, program, server));
@@ -129,7 +144,7 @@ export async function startPeers(
 }
 
 /** Starts a proxy, whose program is there, in front of a server, and returns when it listens. */
-export async function startPeer(kind: PeerKind, program: string, server: number): Promise<Peer> {
+async function startPeer(kind: PeerKind, program: string, server: number): Promise<Peer> {
   const folder = temporaryDirectory('peer-');
   const port = await freePort();
   for (const [name, text] of Object.entries(kind.files(port, server, folder))) {
