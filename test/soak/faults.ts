@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { signalIfAny } from '../support/processes.js';
-import type { Patience } from './patience.js';
+import type { Patience, Reason } from './patience.js';
 import { type ApplicationHost, HOSTS, other, type Scene, TIMEOUT_MS } from './scene.js';
 
 export interface Surroundings {
@@ -10,7 +10,11 @@ export interface Surroundings {
   /** In [0, 1). */
   readonly random: () => number;
   /** The patience of the applications of one host, or of all. */
-  readonly withheld: (host: ApplicationHost | 'all', while_: () => Promise<void>) => Promise<void>;
+  readonly withheld: (
+    host: ApplicationHost | 'all',
+    reason: Reason,
+    while_: () => Promise<void>,
+  ) => Promise<void>;
 }
 
 /** Whose sessions and statements it may end; everybody else's go on as if nothing had happened. */
@@ -67,7 +71,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'conmgr frozen beyond heartbeat_timeout': {
     victims: 'app2',
     strike: ({ scene, random, withheld }) =>
-      withheld(scene.shaken, async () => {
+      withheld(scene.shaken, 'conmgr frozen', async () => {
         const { pid } = scene.shaken.conmgr;
         signalIfAny(pid, 'SIGSTOP');
         await delay(TIMEOUT_MS + between(random, 500, 3000));
@@ -166,7 +170,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'standby restarted': {
     victims: 'readers',
     strike: ({ scene, withheld }) =>
-      withheld('all', async () => {
+      withheld('all', 'standby away', async () => {
         const standby = scene.server(other(scene.primary));
         await standby.stop('fast');
         await standby.start();
@@ -180,7 +184,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       await scene.server(lost).kill9();
       await scene.powerOff(lost);
       await scene.promote(other(lost));
-      await withheld('all', () => scene.rejoin(lost, true));
+      await withheld('all', 'standby away', () => scene.rejoin(lost, true));
     },
   },
   'primary frozen with its host, standby promoted': {
@@ -194,7 +198,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       await scene.powerOff(lost);
       signalIfAny(pid, 'SIGCONT');
       await scene.promote(other(lost));
-      await withheld('all', () => scene.rejoin(lost, true));
+      await withheld('all', 'standby away', () => scene.rejoin(lost, true));
     },
   },
   'switchover by hand': {
@@ -203,7 +207,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       const old = scene.primary;
       await scene.server(old).stop('fast');
       await scene.promote(other(old));
-      await withheld('all', () => scene.rejoin(old, false));
+      await withheld('all', 'standby away', () => scene.rejoin(old, false));
     },
   },
 };
@@ -211,9 +215,10 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
 /** Patience that is suspended while something is done, and what is done. */
 export async function withholding(
   patiences: readonly Patience[],
+  reason: Reason,
   while_: () => Promise<void>,
 ): Promise<void> {
-  const holds = patiences.map((patience) => [patience, patience.hold(performance.now())] as const);
+  const holds = patiences.map((patience) => [patience, patience.hold(reason, performance.now())] as const);
   try {
     await while_();
   } finally {

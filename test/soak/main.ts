@@ -7,18 +7,25 @@
 import { mkdtempSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
+import { heapOf } from '../support/heap-report.js';
 import { seeded } from '../support/simulation/timeline.js';
 import { FAULTS, type Surroundings, type Victims, withholding } from './faults.js';
 import { judge } from './ledger.js';
 import { type Episode, printPage } from './page.js';
 import { Patience } from './patience.js';
-import { type Sample, sampleOf } from './resources.js';
+import { descriptorsOf, type Living, type Sample, sampleOf } from './resources.js';
 import { type ApplicationHost, Scene, TIMEOUT_MS } from './scene.js';
+import { Starvation } from './starvation.js';
+import { type Judge, type LongWait, lookInServer } from './waits.js';
 import { type Application, type Driver, Reader, Writer } from './workload.js';
 
 const MINUTES = Number(process.env['MINUTES'] || 60);
 const SEED = Number(process.env['SEED'] || Date.now() % 1_000_000);
 const SAMPLE_MS = 2000;
+/** Waits are looked at so often. */
+const LOOK_MS = 500;
+/** What lives is measured so often in all, for each time costs a collection that would not have been. */
+const HEAP_LOOKS = 24;
 /** heartbeat_timeout + 1 s as promised, and half a second for a busy machine. */
 const BOUND_MS = TIMEOUT_MS + 1000 + 500;
 /** After a fault has been mended, everybody gets an answer again within this. */
@@ -49,41 +56,81 @@ async function everybodyWorks(applications: readonly Application[]): Promise<num
   return performance.now() - begun;
 }
 
+function inWords({ who, what, ms, inVainMs, starvedMs, seen }: LongWait): string {
+  const sight = seen.length === 0 ? 'not seen in the server' : `seen under ${seen.join(', ')}`;
+  return `${who} waited ${ms} ms (${what}, ${sight}), ${inVainMs} ms of it in vain, ${starvedMs} ms for a processor`;
+}
+
 async function soak(scene: Scene): Promise<boolean> {
   const random = seeded(SEED);
   const begun = performance.now();
   const patience = new Map<ApplicationHost, Patience>(
     scene.applicationHosts.map((host) => [host, new Patience(BOUND_MS)]),
   );
+  const problems: string[] = [];
+  const common = () => [process.pid, ...scene.watchdogs.map(({ running }) => running.pid)];
+  const starvation = new Starvation(() => [
+    ...common(),
+    ...scene.applicationHosts.map(({ conmgr }) => conmgr.pid),
+  ]);
   const applications: Application[] = [];
   for (const host of scene.applicationHosts) {
-    const of = () => patience.get(host)!;
+    const judge: Judge = {
+      patience: patience.get(host)!,
+      starvedMs: (since) => starvation.sinceMs(since, [...common(), host.conmgr.pid]),
+    };
     for (const driver of ['aware', 'stock'] as Driver[]) {
       for (const at of [1, 2])
-        applications.push(new Writer(`${host.name}-${driver}-${at}`, host, driver, of));
-      applications.push(new Reader(`${host.name}-${driver}-reader`, host, driver, of));
+        applications.push(new Writer(`${host.name}-${driver}-${at}`, host, driver, judge));
+      applications.push(new Reader(`${host.name}-${driver}-reader`, host, driver, judge));
     }
   }
-  const steady: readonly (readonly [name: string, pid: number, samples: Sample[]])[] = [
-    ['conmgr of app1', scene.steady.conmgr.pid, []],
-    ['watchdog of db1', scene.watchdogs[0].running.pid, []],
-  ];
-  const atRest = steady.map(([, pid]) => sampleOf(pid, 0).descriptors);
+  const steady = scene.lasting.map(([name, program]) => ({
+    name,
+    program,
+    samples: [] as Sample[],
+    living: [] as Living[],
+    descriptorsAtRest: sampleOf(program.pid, 0).descriptors,
+  }));
   const running = applications.map((one) => one.run());
   const sampler = setInterval(() => {
     const at = performance.now() - begun;
-    for (const [, pid, samples] of steady) samples.push(sampleOf(pid, at));
-    for (const one of applications) one.look(performance.now());
+    for (const { program, samples } of steady) samples.push(sampleOf(program.pid, at));
   }, SAMPLE_MS);
+  let looking = false;
+  const looker = setInterval(() => {
+    const now = performance.now();
+    starvation.look(now);
+    for (const one of applications) one.look(now);
+    if (looking) return;
+    looking = true;
+    // A server that has ended or is frozen cannot be asked.
+    lookInServer(scene.server(scene.primary), applications, now)
+      .catch(() => {})
+      .finally(() => {
+        looking = false;
+      });
+  }, LOOK_MS);
+  const heapLooker = setInterval(
+    () => {
+      for (const { program, living } of steady) {
+        const atMs = performance.now() - begun;
+        heapOf(program).then(
+          ({ liveKb, outsideKb }) => living.push({ atMs, kb: liveKb + outsideKb }),
+          (error: Error) => problems.push(error.message),
+        );
+      }
+    },
+    (MINUTES * 60_000) / HEAP_LOOKS,
+  );
 
   const surroundings: Surroundings = {
     scene,
     random,
-    withheld: (host, while_) =>
-      withholding(host === 'all' ? [...patience.values()] : [patience.get(host)!], while_),
+    withheld: (host, reason, while_) =>
+      withholding(host === 'all' ? [...patience.values()] : [patience.get(host)!], reason, while_),
   };
   const episodes: Episode[] = [];
-  const problems: string[] = [];
   await everybodyWorks(applications);
   const words = (process.env['ONLY'] ?? '').split(',').filter((word) => word !== '');
   const names = Object.keys(FAULTS).filter(
@@ -110,12 +157,12 @@ async function soak(scene: Scene): Promise<boolean> {
     } catch (error) {
       problems.push(`"${name}": ${error instanceof Error ? error.message : String(error)}`);
     }
-    for (const { who, what, ms } of applications.flatMap(({ stuck }) => stuck))
-      problems.push(`"${name}": ${who} waited ${ms} ms (${what}), the bound is ${BOUND_MS} ms`);
+    for (const wait of applications.flatMap(({ stuck }) => stuck))
+      problems.push(`"${name}": ${inWords(wait)}, the bound is ${BOUND_MS} ms`);
     if (problems.length > 0) problems[0] = `at ${((at - begun) / 1000).toFixed(1)} s ${problems[0]}`;
     await delay(REST_MS);
   }
-  clearInterval(sampler);
+  for (const timer of [sampler, looker, heapLooker]) clearInterval(timer);
   for (const one of applications) one.stop();
   const ended = await Promise.race([Promise.all(running), delay(2 * BOUND_MS, undefined, { ref: false })]);
   if (ended === undefined) problems.push('an application did not end');
@@ -133,11 +180,18 @@ async function soak(scene: Scene): Promise<boolean> {
     table,
   );
   const leaked: string[] = [];
-  for (const [at, [name, pid]] of steady.entries()) {
-    await eventually(() => sampleOf(pid, 0).descriptors <= atRest[at]!, { what: 'descriptors' }).catch(() =>
-      leaked.push(`${name} had ${atRest[at]} descriptors at rest and has ${sampleOf(pid, 0).descriptors}`),
+  for (const { name, program, descriptorsAtRest } of steady) {
+    const descriptors = () => sampleOf(program.pid, 0).descriptors;
+    await eventually(() => descriptors() <= descriptorsAtRest, { what: 'descriptors' }).catch(() =>
+      leaked.push(
+        `${name} had ${descriptorsAtRest} descriptors at rest and has ${descriptors()}: ${descriptorsOf(program.pid).join(', ')}`,
+      ),
     );
   }
+  if (leaked.length > 0)
+    leaked.push(
+      `${scene.steady.name} knows ${JSON.stringify((await scene.steady.conmgr.status()).applications)}`,
+    );
   return printPage({
     minutes: (performance.now() - begun) / 60_000,
     seed: SEED,
@@ -145,7 +199,7 @@ async function soak(scene: Scene): Promise<boolean> {
     episodes,
     applications,
     verdict,
-    processes: steady.map(([name, , samples]) => ({ name, samples })),
+    processes: steady,
     problems: [...problems, ...leaked],
   });
 }

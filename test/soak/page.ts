@@ -1,6 +1,7 @@
 /** The one page that a soak ends with. */
 import type { Verdict } from './ledger.js';
-import { complaintOf, growthOf, type Sample } from './resources.js';
+import { type Course, complaintOf, growthOf, type Sample } from './resources.js';
+import { FOR_STANDBY, isTooLong, LONG_MS } from './waits.js';
 import type { Application } from './workload.js';
 
 /** One fault that was survived. */
@@ -20,7 +21,7 @@ export interface SoakResult {
   readonly episodes: readonly Episode[];
   readonly applications: readonly Application[];
   readonly verdict: Verdict;
-  readonly processes: readonly { readonly name: string; readonly samples: readonly Sample[] }[];
+  readonly processes: readonly (Course & { readonly name: string })[];
   readonly problems: readonly string[];
 }
 
@@ -33,6 +34,34 @@ function course(samples: readonly Sample[]): string {
   const every = Math.max(1, Math.floor(samples.length / 20));
   const some = samples.filter((_, at) => at % every === 0);
   return some.map(({ residentKb }) => (residentKb / 1024).toFixed(0)).join(' ');
+}
+
+const mebibytes = (kb: number): string => `${(kb / 1024).toFixed(1)} MiB`;
+
+/** Why somebody waited long, as far as was seen. */
+function printLongWaits({ applications, boundMs }: SoakResult): void {
+  const waits = applications.flatMap(({ longWaits }) => longWaits);
+  const groups = [
+    [`a commit seen under ${FOR_STANDBY}`, waits.filter(({ seen }) => seen.includes(FOR_STANDBY))],
+    ['another statement', waits.filter(({ what, seen }) => what === 'query' && !seen.includes(FOR_STANDBY))],
+    ['a connection', waits.filter(({ what }) => what === 'connect')],
+  ] as const;
+  console.log(
+    `\n| waits longer than ${seconds(LONG_MS)} | number | longest | longest in vain | longer than the bound for want of a processor |`,
+  );
+  console.log('| --- | --- | --- | --- | --- |');
+  for (const [what, all] of groups) {
+    const starved = all.filter((one) => one.inVainMs > boundMs && !isTooLong(one, boundMs));
+    const most = (values: readonly number[]) => `${Math.max(0, ...values)} ms`;
+    const cells = [
+      what,
+      all.length,
+      most(all.map(({ ms }) => ms)),
+      most(all.map(({ inVainMs }) => inVainMs)),
+      starved.length,
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
+  }
 }
 
 /** Prints it; returns whether all is well. */
@@ -70,27 +99,31 @@ export function printPage(result: SoakResult): boolean {
   const longest = Math.max(...applications.map(({ longestMs }) => longestMs));
   console.log(`| longest wait of an application (bound ${result.boundMs} ms) | ${longest} ms |`);
 
+  printLongWaits(result);
+
   console.log(
-    '\n| process | memory at a third | at the end | a minute | descriptors at a third | at the end |',
+    '\n| process, the least of the first and last eighth of the last two thirds | first | last | a minute |',
   );
-  console.log('| --- | --- | --- | --- | --- | --- |');
-  for (const { name, samples } of result.processes) {
-    const growth = growthOf(samples);
+  console.log('| --- | --- | --- | --- |');
+  for (const process of result.processes) {
+    const growth = growthOf(process);
     const complaint = complaintOf(growth);
-    if (complaint !== undefined) problems.push(`${name}: ${complaint}`);
-    const { first, last } = growth;
-    const cells = [
-      name,
-      `${(first.residentKb / 1024).toFixed(1)} MiB`,
-      `${(last.residentKb / 1024).toFixed(1)} MiB`,
-      `${growth.residentKbPerMinute.toFixed(0)} kB`,
-      first.descriptors,
-      last.descriptors,
-    ];
-    console.log(`| ${cells.join(' | ')} |`);
+    if (complaint !== undefined) problems.push(`${process.name}: ${complaint}`);
+    const memory = (what: string, [first, last]: readonly [number, number], perMinute: number) =>
+      console.log(
+        `| ${process.name}, ${what} | ${mebibytes(first)} | ${mebibytes(last)} | ${perMinute.toFixed(0)} kB |`,
+      );
+    memory('resident', growth.residentKb, growth.residentKbPerMinute);
+    memory('what lives', growth.livingKb, growth.livingKbPerMinute);
+    const [first, last] = growth.descriptors;
+    console.log(
+      `| ${process.name}, descriptors | ${first} | ${last} | ${growth.descriptorsPerMinute.toFixed(2)} |`,
+    );
   }
-  for (const { name, samples } of result.processes)
-    console.log(`\n${name}, MiB over time: ${course(samples)}`);
+  for (const { name, samples, living } of result.processes) {
+    console.log(`\n${name}, resident MiB over time: ${course(samples)}`);
+    console.log(`What lives, MiB: ${living.map(({ kb }) => (kb / 1024).toFixed(2)).join(' ')}`);
+  }
   for (const problem of problems) console.log(`\nFAILED: ${problem}`);
   if (problems.length === 0) console.log('\nAll is well.');
   return problems.length === 0;

@@ -7,10 +7,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConmgrProcess } from '../support/conmgr-process.js';
 import { eventually } from '../support/eventually.js';
+import { reportingProgram } from '../support/heap-report.js';
 import { type Pair, type Server, startPair } from '../support/postgres.js';
 import { streams } from '../support/postgres-server.js';
 import { signalIfAny } from '../support/processes.js';
+import { built } from '../support/programs.js';
 import { Relay } from '../support/relay.js';
+import type { Running } from '../support/running.js';
 import { TestWatchdog } from '../support/watchdog.js';
 
 export const TIMEOUT_MS = 3000;
@@ -44,7 +47,13 @@ export class ApplicationHost {
     private current: ConmgrProcess,
   ) {}
 
-  static async start(name: string, address: string, pair: Pair, watchdogs: readonly TestWatchdog[]) {
+  static async start(
+    name: string,
+    address: string,
+    pair: Pair,
+    watchdogs: readonly TestWatchdog[],
+    program = built('bin/conmgr.js'),
+  ) {
     const cables = await Promise.all(
       [pair.primary, pair.standby].map(async (server, at) => ({
         sql: await Relay.start({ host: server.host, port: server.port }, { localAddress: address }),
@@ -54,6 +63,7 @@ export class ApplicationHost {
     const conmgr = await ConmgrProcess.start({
       instances: cables.map(({ sql, link }) => ({ backendPort: sql.port, watchdogPort: link.port })),
       settings: SETTINGS,
+      program,
     });
     await conmgr.linked();
     return new ApplicationHost(name, [cables[0]!, cables[1]!], conmgr);
@@ -119,11 +129,14 @@ export class Scene {
   static async start(): Promise<Scene> {
     const pair = await startPair({ synchronous: true, listen: ['127.0.0.1', '127.0.0.2'] });
     const watchdogs = await Promise.all(
-      [pair.primary, pair.standby].map((server) => TestWatchdog.start(server, { settings: WATCHDOG })),
+      [
+        [pair.primary, reportingProgram('conmgr-watchdog')] as const,
+        [pair.standby, built('bin/conmgr-watchdog.js')] as const,
+      ].map(([server, program]) => TestWatchdog.start(server, { settings: WATCHDOG, program })),
     );
     await pair.primary.sql(CREATE_TABLE);
     const [steady, shaken] = await Promise.all([
-      ApplicationHost.start('app1', '127.0.1.1', pair, watchdogs),
+      ApplicationHost.start('app1', '127.0.1.1', pair, watchdogs, reportingProgram('conmgr')),
       ApplicationHost.start('app2', '127.0.1.2', pair, watchdogs),
     ]);
     return new Scene(pair, [watchdogs[0]!, watchdogs[1]!], steady, shaken);
@@ -135,6 +148,14 @@ export class Scene {
 
   server(host: HostNumber): Server {
     return host === 0 ? this.pair.primary : this.pair.standby;
+  }
+
+  /** What runs from the first moment to the last. */
+  get lasting(): readonly (readonly [name: string, process: Running])[] {
+    return [
+      ['conmgr of app1', this.steady.conmgr.running],
+      ['watchdog of db1', this.watchdogs[0].running],
+    ];
   }
 
   /** Every process of the server ends now; nothing of it acknowledges anything from here on. */

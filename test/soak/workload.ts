@@ -6,28 +6,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { CmClient } from '../../src/client/client.js';
 import type { Account, Outcome } from './ledger.js';
-import type { Patience } from './patience.js';
 import type { ApplicationHost } from './scene.js';
 import { INSERT } from './scene.js';
+import { isTooLong, type Judge, judged, LONG_MS, type LongWait, type Waiting } from './waits.js';
 
 /** Pause of a writer between two elements, and after a failure. */
 const PACE_MS = 100;
 
 export type Driver = 'aware' | 'stock';
 type Client = CmClient | pg.Client;
-
-/** What an application waits for at this moment. */
-interface Waiting {
-  readonly since: number;
-  readonly what: 'connect' | 'query';
-}
-
-/** An application that waited longer than it may. */
-export interface Stuck {
-  readonly who: string;
-  readonly what: string;
-  readonly ms: number;
-}
 
 /** One session at a time, and what is done in it, over and over. */
 export abstract class Application {
@@ -40,14 +27,17 @@ export abstract class Application {
   lastTrouble = '';
   /** Statements that were answered. */
   answers = 0;
-  readonly stuck: Stuck[] = [];
+  /** Those of its waits that were long and have ended. */
+  readonly longWaits: LongWait[] = [];
+  /** What was longer than it may be. */
+  readonly stuck: LongWait[] = [];
   longestMs = 0;
 
   constructor(
     readonly name: string,
     readonly host: ApplicationHost,
     readonly driver: Driver,
-    private readonly patience: () => Patience,
+    private readonly judge: Judge,
   ) {}
 
   abstract target: 'read-write' | 'prefer-standby';
@@ -73,40 +63,44 @@ export abstract class Application {
     this.#stopped = true;
   }
 
+  /** What it waits for, if it does. */
+  get waiting(): Waiting | undefined {
+    return this.#waiting;
+  }
+
   /** Notes what has taken too long so far; asked now and then, so that what never ends is seen, too. */
   look(now: number): void {
     if (this.#waiting === undefined) return;
-    this.#judge(this.#waiting, now, false);
+    const wait = judged(this.judge, this.name, this.#waiting, now, false);
+    if (isTooLong(wait, this.judge.patience.boundMs)) this.stuck.push(wait);
   }
 
   protected async timed<T>(what: Waiting['what'], deed: () => Promise<T>): Promise<T> {
-    const waiting = { since: performance.now(), what };
+    const waiting: Waiting = { since: performance.now(), what, seen: new Set() };
     this.#waiting = waiting;
     try {
       return await deed();
     } finally {
       this.#waiting = undefined;
-      this.#judge(waiting, performance.now(), true);
+      this.#waited(judged(this.judge, this.name, waiting, performance.now(), true));
     }
   }
 
-  #judge({ since, what }: Waiting, now: number, ended: boolean): void {
-    const ms = Math.round(this.patience().waited(since, now));
-    if (ended) this.longestMs = Math.max(this.longestMs, ms);
-    if (!this.patience().isOver(since, now)) return;
-    const known = this.stuck.findIndex((one) => one.what.startsWith(`${what} since ${Math.round(since)}`));
-    const stuck = {
-      who: this.name,
-      what: `${what} since ${Math.round(since)}${ended ? '' : ', still'}`,
-      ms,
-    };
-    if (known < 0) this.stuck.push(stuck);
-    else this.stuck[known] = stuck;
+  #waited(wait: LongWait): void {
+    this.longestMs = Math.max(this.longestMs, wait.inVainMs);
+    if (wait.ms > LONG_MS) this.longWaits.push(wait);
+    if (isTooLong(wait, this.judge.patience.boundMs)) this.stuck.push(wait);
   }
 
   async #open(): Promise<Client | undefined> {
     const { port } = this.host.conmgr;
-    const config = { host: '127.0.0.1', port, user: 'postgres', database: 'postgres' };
+    const config = {
+      host: '127.0.0.1',
+      port,
+      user: 'postgres',
+      database: 'postgres',
+      application_name: this.name,
+    };
     const client: Client =
       this.driver === 'aware'
         ? new CmClient({ ...config, target_session_attrs: this.target })

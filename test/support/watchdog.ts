@@ -10,8 +10,8 @@ import { askControl } from '../../src/io/control-socket.js';
 import { freePort } from './free-ports.js';
 import { HeartbeatPeer, type PeerOptions } from './heartbeat-peer.js';
 import type { Server, Settings } from './postgres.js';
-import { startProgram } from './programs.js';
-import type { Running } from './running.js';
+import { built } from './programs.js';
+import { type Running, startCommand } from './running.js';
 
 const LISTENING = /listening for heartbeat links/;
 /** It takes a third of a second where nothing else runs. */
@@ -22,6 +22,8 @@ export interface WatchdogOptions {
   readonly settings?: Settings;
   readonly env?: NodeJS.ProcessEnv;
   readonly port?: number;
+  /** Default: the built one. */
+  readonly program?: string;
 }
 
 /** A watchdog that runs. */
@@ -44,7 +46,7 @@ export class TestWatchdog {
     await server.append(
       Object.fromEntries(Object.entries(settings).map(([name, value]) => [`watchdog.${name}`, value])),
     );
-    const watchdog = new TestWatchdog(server, launch(server, options.env), port);
+    const watchdog = new TestWatchdog(server, launch(server, options.env, options.program), port);
     await watchdog.running.waitForLine(LISTENING, { timeoutMs: START_MS });
     return watchdog;
   }
@@ -87,8 +89,12 @@ export class TestWatchdog {
   }
 }
 
-function launch(server: Server, env: NodeJS.ProcessEnv = {}): Running {
-  return startProgram('conmgr-watchdog', ['-D', server.dataDir], {
+function launch(
+  server: Server,
+  env: NodeJS.ProcessEnv = {},
+  program = built('bin/conmgr-watchdog.js'),
+): Running {
+  return startCommand(process.execPath, [program, '-D', server.dataDir], {
     env: { PGUSER: 'postgres', ...env },
     within: server.within,
   });

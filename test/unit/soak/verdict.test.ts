@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { judge, type Outcome } from '../../soak/ledger.js';
 import { Patience } from '../../soak/patience.js';
-import { complaintOf, growthOf, type Sample, slopePerMinute } from '../../soak/resources.js';
+import { isTooLong, judged } from '../../soak/waits.js';
 
 describe('the account of a soak', () => {
   const account = (name: string, outcomes: Readonly<Record<number, Outcome>>) => ({
@@ -30,84 +30,65 @@ describe('the account of a soak', () => {
 });
 
 describe('the patience of applications', () => {
-  it('ends at the bound', () => {
-    const patience = new Patience(1000);
-    assert.equal(patience.isOver(500, 1500), false);
-    assert.equal(patience.isOver(500, 1501), true);
+  const MOST_MS = 1000;
+
+  it('counts from the beginning of the wait', () => {
+    assert.equal(new Patience(MOST_MS).waited(500, 1501), 1001);
   });
 
   it('does not count what is withheld, and begins anew behind it', () => {
-    const patience = new Patience(1000);
-    const hold = patience.hold(600);
-    assert.equal(patience.isOver(500, 9000), false);
+    const patience = new Patience(MOST_MS);
+    const hold = patience.hold('standby away', 600);
+    assert.equal(patience.waited(500, 9000), 0);
     patience.release(hold, 9000);
-    assert.equal(patience.isOver(500, 10_000), false);
-    assert.equal(patience.isOver(500, 10_001), true);
+    assert.equal(patience.waited(500, 10_000), 1000);
   });
 
   it('is that of everybody again who began to wait later', () => {
-    const patience = new Patience(1000);
-    patience.release(patience.hold(100), 200);
+    const patience = new Patience(MOST_MS);
+    patience.release(patience.hold('standby away', 100), 200);
     assert.equal(patience.waited(300, 700), 400);
+  });
+
+  it('is shorter for whom a reason does not excuse', () => {
+    const patience = new Patience(MOST_MS);
+    patience.release(patience.hold('standby away', 600), 9000);
+    assert.equal(patience.waited(500, 10_000, ['conmgr frozen']), 9500);
   });
 });
 
-describe('growth', () => {
-  const samples = (kbAt: (minute: number) => number, descriptorsAt: (minute: number) => number): Sample[] =>
-    Array.from({ length: 61 }, (_, minute) => ({
-      atMs: minute * 60_000,
-      residentKb: kbAt(minute),
-      descriptors: descriptorsAt(minute),
-    }));
+describe('a wait', () => {
+  const judgeOf = (starved: number) => {
+    const patience = new Patience(1000);
+    patience.release(patience.hold('standby away', 600), 9000);
+    return { patience, starvedMs: () => starved };
+  };
+  const waiting = (...seen: string[]) => ({ since: 500, what: 'query' as const, seen: new Set(seen) });
 
-  it('is the slope of the line through the points', () => {
-    const points = [0, 1, 2].map((minute) => [minute * 60_000, 5 + 2 * minute] as const);
-    assert.equal(slopePerMinute(points), 2);
-    assert.equal(slopePerMinute([[0, 5]]), 0);
+  it('of a commit that was seen to wait for the standby is not too long while that is away', () => {
+    const wait = judged(judgeOf(0), 'w1', waiting('ClientRead', 'SyncRep'), 9500, true);
+    assert.deepEqual(wait, {
+      who: 'w1',
+      what: 'query',
+      ms: 9000,
+      inVainMs: 500,
+      starvedMs: 0,
+      seen: ['ClientRead', 'SyncRep'],
+    });
+    assert.equal(isTooLong(wait, 1000), false);
   });
 
-  it('is no complaint where a heap only breathes', () => {
-    const growth = growthOf(
-      samples(
-        (minute) => 50_000 + (minute % 7) * 1000,
-        (minute) => 20 + (minute % 3),
-      ),
-    );
-    assert.equal(complaintOf(growth), undefined);
+  it('of which nobody saw that is too long, once it has ended', () => {
+    const judge = judgeOf(0);
+    assert.equal(isTooLong(judged(judge, 'w1', waiting('ClientRead'), 8000, false), 1000), false);
+    assert.equal(isTooLong(judged(judge, 'w1', waiting('ClientRead'), 8000, true), 1000), true);
   });
 
-  it('of memory and of descriptors is told, also when it is slow', () => {
-    assert.match(
-      complaintOf(
-        growthOf(
-          samples(
-            (minute) => 50_000 + 250 * minute,
-            () => 20,
-          ),
-        ),
-      ) ?? '',
-      /^memory/,
+  it('is not too long by what it had to wait for a processor', () => {
+    const [long, longer] = [10_700, 10_701].map((now) =>
+      judged(judgeOf(700), 'w1', waiting('SyncRep'), now, true),
     );
-    assert.match(
-      complaintOf(
-        growthOf(
-          samples(
-            () => 50_000,
-            (minute) => 20 + Math.floor(minute / 5),
-          ),
-        ),
-      ) ?? '',
-      /^descriptors/,
-    );
-  });
-
-  it('of the beginning does not count', () => {
-    const growth = growthOf(
-      samples(
-        (minute) => Math.min(minute, 15) * 10_000,
-        () => 20,
-      ),
-    );
-    assert.equal(complaintOf(growth), undefined);
+    assert.equal(isTooLong(long!, 1000), false);
+    assert.equal(isTooLong(longer!, 1000), true);
   });
 });
