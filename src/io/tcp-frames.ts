@@ -19,6 +19,7 @@ import {
   secureClient,
   UNPROTECTED,
 } from './link-security.js';
+import { retransmitPromptly } from './prompt-retransmission.js';
 import { resetNow } from './reset-socket.js';
 
 /** More unsent octets than this and the peer is closed. */
@@ -74,6 +75,7 @@ export class FramedSocket {
     raw[OWNER] = this;
     const { connect, data, end, error, close } = FramedSocket.#handlers;
     if (raw.connecting) raw.once('connect', connect);
+    else retransmitPromptly(raw);
     socket.on('data', data);
     socket.on('end', end);
     socket.on('error', error);
@@ -93,6 +95,7 @@ export class FramedSocket {
       const framed = this[OWNER]!;
       framed.#remoteAddress = this.remoteAddress ?? framed.#remoteAddress;
       framed.#localAddress = this.localAddress ?? '';
+      retransmitPromptly(this);
     },
     data(this: Framed, chunk: Buffer): void {
       this[OWNER]!.#take(chunk);
