@@ -42,6 +42,7 @@ function isBehind({ bits, lagBytes }: Member, maxLagBytes: number): boolean {
 
 /** Whether other standbys than before are too far behind; nothing else about lag matters to a choice. */
 export function laggardsDiffer(a: ClusterView, b: ClusterView, maxLagBytes: number): boolean {
+  if (a === b || maxLagBytes === 0) return false;
   const behind = ({ members }: ClusterView): string =>
     members.flatMap((one) => (isBehind(one, maxLagBytes) ? [one.number] : [])).join();
   return behind(a) !== behind(b);

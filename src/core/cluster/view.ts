@@ -287,9 +287,19 @@ export function drawView(
   };
 }
 
+/** The same picture with the round trips of these facts, which are those that it was drawn of in everything else. */
+export function withRoundTrips(
+  { members, primary }: ClusterView,
+  facts: readonly InstanceFacts[],
+): ClusterView {
+  return { primary, members: members.map((one, at) => ({ ...one, rttMs: facts[at]?.rttMs })) };
+}
+
 /** When the picture must be drawn again although nothing was told: the end of a conflict's patience. */
 export function viewWakeAt(memory: ClusterMemory): MonotonicMs {
-  return Math.min(NEVER, ...[...memory.conflicts.values()].map((conflict) => conflict.dropAt));
+  let at = NEVER;
+  for (const { dropAt } of memory.conflicts.values()) at = Math.min(at, dropAt);
+  return at;
 }
 
 /** An operator has decided: the sessions of instances in conflict are ended at the next drawing. */

@@ -9,9 +9,11 @@ import {
   EMPTY_VIEW,
   expireConflict,
   forgetCluster,
+  type InstanceFacts,
   type Member,
   viewsDiffer,
   viewWakeAt,
+  withRoundTrips,
 } from '../cluster/view.js';
 import type { ConmgrConfig, InstanceConfig } from '../config/types.js';
 import { newHealth } from '../link/health.js';
@@ -21,6 +23,12 @@ import type { MonotonicMs } from '../time.js';
 import { DEFAULT_GRACE_MS, longestGraceMs } from './endings.js';
 import { Instance, linkSettings } from './instance.js';
 
+/** What a picture was drawn of, and by which configuration. */
+interface Drawn {
+  readonly facts: readonly InstanceFacts[];
+  readonly config: ConmgrConfig;
+}
+
 export class InstanceSet {
   config: ConmgrConfig;
   readonly identity: LinkIdentity;
@@ -29,7 +37,12 @@ export class InstanceSet {
   readonly #departing = new Map<number, Instance>();
   #memory: ClusterMemory = EMPTY_MEMORY;
   #view: ClusterView = EMPTY_VIEW;
+  /** Undefined when what is remembered has been changed since. */
+  #drawn: Drawn | undefined;
   #viewNumber = 1;
+  /** Both lists are asked for with every packet, and change with the configuration only. */
+  #sorted: readonly Instance[] | undefined;
+  #tracked: readonly Instance[] | undefined;
 
   constructor(config: ConmgrConfig, identity: LinkIdentity) {
     this.config = config;
@@ -53,12 +66,14 @@ export class InstanceSet {
 
   /** Configured instances by number. */
   get all(): readonly Instance[] {
-    return [...this.#instances.values()].sort((a, b) => a.number - b.number);
+    this.#sorted ??= [...this.#instances.values()].sort((a, b) => a.number - b.number);
+    return this.#sorted;
   }
 
   /** Configured ones and those that still say goodbye. */
   get tracked(): readonly Instance[] {
-    return [...this.#instances.values(), ...this.#departing.values()];
+    this.#tracked ??= [...this.#instances.values(), ...this.#departing.values()];
+    return this.#tracked;
   }
 
   get(number: number): Instance | undefined {
@@ -77,6 +92,7 @@ export class InstanceSet {
   add(config: InstanceConfig): Instance {
     const instance = new Instance(config, linkSettings(this.config), this.identity, DEFAULT_GRACE_MS);
     this.#instances.set(config.number, instance);
+    this.#forgetLists();
     return instance;
   }
 
@@ -86,6 +102,7 @@ export class InstanceSet {
     instance.health = newHealth(instance.health.data.settings);
     this.#instances.delete(instance.number);
     this.#departing.set(instance.number, instance);
+    this.#forgetLists();
   }
 
   isDeparting(number: number): boolean {
@@ -94,21 +111,47 @@ export class InstanceSet {
 
   /** A removed instance has said goodbye. False when it was not on its way. */
   departed(instance: Instance): boolean {
-    return this.#departing.get(instance.number) === instance && this.#departing.delete(instance.number);
+    if (this.#departing.get(instance.number) !== instance) return false;
+    this.#departing.delete(instance.number);
+    this.#forgetLists();
+    return true;
   }
 
-  /** Draws the picture anew. `before` is the last one, the same object when nothing visible changed. */
+  #forgetLists(): void {
+    this.#sorted = undefined;
+    this.#tracked = undefined;
+  }
+
+  /**
+   * Draws the picture anew where it would come out differently: most packets tell nothing new. `before` is the last one,
+   * the same object when the picture has stayed.
+   */
   draw(now: MonotonicMs): {
     readonly before: ClusterView;
     readonly changed: boolean;
     readonly events: readonly ClusterEvent[];
   } {
     const before = this.#view;
+    const { config, all } = this;
+    const known = this.#drawn;
+    const isDrawn =
+      known?.config === config &&
+      now < viewWakeAt(this.#memory) &&
+      known.facts.length === all.length &&
+      all.every((instance, at) => instance.isStill(known.facts[at]));
+    if (isDrawn && all.every((instance, at) => instance.link.data.rttMs === known.facts[at]?.rttMs))
+      return { before, changed: false, events: [] };
+    const facts = all.map((instance) => instance.facts());
+    this.#drawn = { facts, config };
+    if (isDrawn) {
+      this.#view = withRoundTrips(before, facts);
+      return { before, changed: false, events: [] };
+    }
     const { memory, view, events } = drawView(
       this.#memory,
       before,
-      this.all.map((instance) => instance.facts()),
-      { onConflict: this.config.onConflict, conflictMs: this.config.heartbeatTimeoutMs },
+      facts,
+      { onConflict: config.onConflict, conflictMs: config.heartbeatTimeoutMs },
       now,
     );
     this.#memory = memory;
@@ -119,7 +162,9 @@ export class InstanceSet {
   }
 
   wakeAt(): MonotonicMs {
-    return Math.min(viewWakeAt(this.#memory), ...this.tracked.map((instance) => instance.wakeAt()));
+    let at = viewWakeAt(this.#memory);
+    for (const instance of this.tracked) at = Math.min(at, instance.wakeAt());
+    return at;
   }
 
   /** The cluster this set belongs to, once a serving primary had it; 0 before. */
@@ -129,12 +174,14 @@ export class InstanceSet {
 
   forgetCluster(): void {
     this.#memory = forgetCluster(this.#memory);
+    this.#drawn = undefined;
   }
 
   /** An operator has decided a conflict. False when the instance is in none. */
   expireConflict(number: number, now: MonotonicMs): boolean {
     const found = this.#memory.conflicts.has(number);
     this.#memory = expireConflict(this.#memory, number, now);
+    this.#drawn = undefined;
     return found;
   }
 

@@ -89,6 +89,17 @@ export class Instance {
     };
   }
 
+  /** Whether everything but the round trip is as in these facts of it. */
+  isStill(facts: InstanceFacts | undefined): boolean {
+    return (
+      facts !== undefined &&
+      facts.number === this.number &&
+      facts.health === this.health.phase &&
+      facts.attributes === this.attributes &&
+      facts.dim === this.dim
+    );
+  }
+
   /**
    * Takes what the watchdog told; returns whether anything but positions changed. `wasLost`: the instance was gone
    * until now, so what was known of it has no worth.

@@ -10,6 +10,7 @@ import {
   type InstanceFacts,
   viewsDiffer,
   viewWakeAt,
+  withRoundTrips,
 } from '../../../../src/core/cluster/view.js';
 import { HEALTH_PHASES } from '../../../../src/core/link/health.js';
 import { HEALTH_MEANING } from '../../../../src/core/link/health-meaning.js';
@@ -414,7 +415,7 @@ describe('whatever is known, in whatever order it becomes known', () => {
     });
   }
 
-  it('drawing the same facts twice tells nothing new', () => {
+  it('drawing the same facts again before anything is due changes nothing but round trips', () => {
     fc.assert(
       fc.property(anyHistory, (history) => {
         const gallery = new Gallery();
@@ -423,8 +424,13 @@ describe('whatever is known, in whatever order it becomes known', () => {
           now += afterMs;
           gallery.draw(now, ...set);
           const seen = gallery.view;
-          assert.deepEqual(gallery.draw(now, ...set), []);
+          const memory = gallery.memory;
+          const later = Math.min(now + 10_000, viewWakeAt(memory) - 1);
+          const timed = set.map((one, at) => ({ ...one, rttMs: at }));
+          assert.deepEqual(gallery.draw(later, ...timed), []);
+          assert.deepEqual(gallery.view, withRoundTrips(seen, timed));
           assert.equal(viewsDiffer(seen, gallery.view), false);
+          assert.deepEqual(gallery.memory, memory);
         }
       }),
     );
