@@ -71,6 +71,29 @@ export interface Machine<Phase extends string, Data, Event extends MachineEvent,
   readonly rows: readonly Row<Phase, Data, Event, Effect>[];
 }
 
+/** Rows by phase and event, in the order of their table: a step looks at a few of them instead of at all. */
+type Index = ReadonlyMap<string, ReadonlyMap<string, readonly unknown[]>>;
+
+/** Of each machine that has been stepped. */
+const INDEXES = new WeakMap<object, Index>();
+
+function indexOf<Phase extends string, Data, Event extends MachineEvent, Effect>(
+  machine: Machine<Phase, Data, Event, Effect>,
+): Index {
+  const known = INDEXES.get(machine);
+  if (known !== undefined) return known;
+  const index = new Map<string, Map<string, unknown[]>>();
+  for (const row of machine.rows) {
+    for (const phase of row.from) {
+      const ofPhase = index.get(phase) ?? new Map<string, unknown[]>();
+      index.set(phase, ofPhase);
+      ofPhase.set(row.on, [...(ofPhase.get(row.on) ?? []), row]);
+    }
+  }
+  INDEXES.set(machine, index);
+  return index;
+}
+
 /** The first row that fits, undefined when the table has none. */
 export function rowFor<Phase extends string, Data, Event extends MachineEvent, Effect>(
   machine: Machine<Phase, Data, Event, Effect>,
@@ -78,12 +101,10 @@ export function rowFor<Phase extends string, Data, Event extends MachineEvent, E
   event: Event,
   now: MonotonicMs,
 ): Row<Phase, Data, Event, Effect> | undefined {
-  return machine.rows.find(
-    (candidate) =>
-      candidate.on === event.type &&
-      candidate.from.includes(state.phase) &&
-      candidate.when(state.data, event as never, now),
-  );
+  const candidates = indexOf(machine).get(state.phase)?.get(event.type) as
+    | readonly Row<Phase, Data, Event, Effect>[]
+    | undefined;
+  return candidates?.find((candidate) => candidate.when(state.data, event as never, now));
 }
 
 /** Takes the first fitting row. Throws MissingRowError when the table has none. */

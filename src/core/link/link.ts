@@ -287,13 +287,12 @@ export function rise(data: LinkData, welcome: HeartbeatMessageOf<'welcome'>, now
 export function beat(data: LinkData, now: MonotonicMs): LinkOutcome {
   const seq = data.seq === 0xffff_ffff ? 1 : data.seq + 1;
   const planned = data.nextBeatAt + data.settings.intervalMs;
+  const next = draftOf(data);
+  next.seq = seq;
+  next.sent = noteBeat(data.sent, seq, now);
+  next.nextBeatAt = planned > now ? planned : now + data.settings.intervalMs;
   return {
-    data: {
-      ...data,
-      seq,
-      sent: noteBeat(data.sent, seq, now),
-      nextBeatAt: planned > now ? planned : now + data.settings.intervalMs,
-    },
+    data: next,
     effects: [
       {
         do: 'send',
@@ -309,15 +308,45 @@ export function beat(data: LinkData, now: MonotonicMs): LinkOutcome {
   };
 }
 
-/** Any complete packet is a sign of life. */
-export function alive(data: LinkData, now: MonotonicMs): LinkData {
+type Draft = { -readonly [Key in keyof LinkData]: LinkData[Key] };
+
+/**
+ * A copy to be written to before anybody else sees it. For what happens with every packet: written out, objects keep one
+ * shape, while copies by spreading get ever new ones and make whatever reads them slow.
+ */
+function draftOf(data: LinkData): Draft {
   return {
-    ...data,
-    lastReceivedAt: now,
-    silentAt: now + data.settings.timeoutMs,
-    doubted: false,
-    packetsReceived: data.packetsReceived + 1,
+    settings: data.settings,
+    identity: data.identity,
+    expectedSystemIdentifier: data.expectedSystemIdentifier,
+    pinned: data.pinned,
+    untried: data.untried,
+    address: data.address,
+    lastGoodAddress: data.lastGoodAddress,
+    phaseEndsAt: data.phaseEndsAt,
+    nextBeatAt: data.nextBeatAt,
+    lastReceivedAt: data.lastReceivedAt,
+    silentAt: data.silentAt,
+    doubted: data.doubted,
+    seq: data.seq,
+    echoSeq: data.echoSeq,
+    echoAt: data.echoAt,
+    sent: data.sent,
+    rttMs: data.rttMs,
+    packetsReceived: data.packetsReceived,
+    watchdog: data.watchdog,
+    failure: data.failure,
   };
+}
+
+/** Any complete packet is a sign of life. */
+function alive(data: LinkData, now: MonotonicMs): Draft {
+  const next = draftOf(data);
+  next.lastReceivedAt = now;
+  next.silentAt = now + data.settings.timeoutMs;
+  next.doubted = false;
+  next.packetsReceived = data.packetsReceived + 1;
+  return next;
 }
 
 /** A frame on a link that is up. GOODBYE has its own row. */
@@ -335,8 +364,9 @@ export function receive(
     return { data: next, effects: [{ do: 'reportWanted', wanted: message.wanted === 1, maxFrame }] };
   }
   if (message?.name === 'beat') {
-    const rttMs = roundTripMs(data.sent, message, now) ?? data.rttMs;
-    return { data: { ...next, echoSeq: message.seq, echoAt: now, rttMs } };
+    next.echoSeq = message.seq;
+    next.echoAt = now;
+    next.rttMs = roundTripMs(data.sent, message, now) ?? data.rttMs;
   }
   return { data: next };
 }

@@ -16,7 +16,9 @@ export const SENT_BEATS_KEPT = 4;
 
 /** Notes one more BEAT; the newest stands first. */
 export function noteBeat(sent: readonly SentBeat[], seq: number, at: MonotonicMs): readonly SentBeat[] {
-  return [{ seq, at }, ...sent.slice(0, SENT_BEATS_KEPT - 1)];
+  const kept = sent.slice(0, SENT_BEATS_KEPT - 1);
+  kept.unshift({ seq, at });
+  return kept;
 }
 
 /** Milliseconds of the way there and back; undefined when the BEAT echoes none that is remembered. */

@@ -35,6 +35,14 @@ const ROWS: ReadonlyMap<number, readonly [HeartbeatMessageName, MessageRow]> = n
   ]),
 );
 
+/** Octets of the body of each message. */
+const BODY_SIZES = Object.fromEntries(
+  Object.entries(HEARTBEAT_MESSAGES).map(([name, { body }]) => [
+    name,
+    (body as MessageRow['body']).reduce((size, [, type]) => size + FIELD_SIZES[type], 0),
+  ]),
+) as Readonly<Record<HeartbeatMessageName, number>>;
+
 /** Cuts text to MAX_TEXT_BYTES octets without splitting a character. */
 export function clipText(text: string, maxBytes: number = MAX_TEXT_BYTES): string {
   const bytes = Buffer.from(text, 'utf8');
@@ -60,17 +68,28 @@ function encodeTexts(
   });
 }
 
+/** What stands behind the body; the messages that are sent most have nothing there. */
+function encodeElements(
+  row: MessageRow,
+  values: Readonly<Record<string, unknown>>,
+  bodySize: number,
+): readonly (readonly [tag: number, bytes: Buffer])[] {
+  if (row.texts.length === 0 && row.octets === undefined) return [];
+  return [
+    ...encodeTexts(row, values, bodySize),
+    ...(row.octets ?? []).map(([name, tag]) => [tag, values[name] as Buffer] as const),
+  ];
+}
+
 /** Bytes of one message, length field included; texts that would exceed the frame are cut. Throws RangeError for a value that does not fit its field. */
 export function encodeHeartbeat(message: HeartbeatMessage): Buffer {
   const row: MessageRow = HEARTBEAT_MESSAGES[message.name];
   const values = message as unknown as Readonly<Record<string, number | bigint | string | Buffer>>;
-  const bodySize = row.body.reduce((size, [, type]) => size + FIELD_SIZES[type], 0);
-  const texts = [
-    ...(row.texts.length === 0 ? [] : encodeTexts(row, values, bodySize)),
-    ...(row.octets ?? []).map(([name, tag]) => [tag, values[name] as Buffer] as const),
-  ];
+  const bodySize = BODY_SIZES[message.name];
+  const texts = encodeElements(row, values, bodySize);
   const textSize = texts.reduce((size, [, bytes]) => size + 4 + bytes.length, 0);
-  const out = Buffer.alloc(4 + 2 + bodySize + textSize);
+  // Every octet of it is written below.
+  const out = Buffer.allocUnsafe(4 + 2 + bodySize + textSize);
   out.writeUInt32BE(2 + bodySize + textSize, 0);
   out.writeUInt8(row.id, 4);
   out.writeUInt8(row.mustUnderstand ? FLAG_MUST_UNDERSTAND : 0, 5);
@@ -144,7 +163,7 @@ export function decodeHeartbeat(frame: Frame): HeartbeatMessage | undefined {
   }
   for (const [field] of row.texts) result[field] = '';
   for (const [field] of row.octets ?? []) result[field] = Buffer.alloc(0);
-  decodeTexts(row, name, payload.subarray(at), result);
+  if (at < payload.length) decodeTexts(row, name, payload.subarray(at), result);
   return result as unknown as HeartbeatMessage;
 }
 

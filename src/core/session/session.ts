@@ -247,14 +247,13 @@ export function beat(data: SessionData, telling: Telling, now: MonotonicMs): Ses
     echoDelayUs: data.echoSeq === 0 ? 0 : Math.min(0xffff_ffff, Math.round((now - data.echoAt) * 1000)),
     attrVersion: telling.version,
   };
+  const next = draftOf(data);
+  next.seq = seq;
+  next.sent = noteBeat(data.sent, seq, now);
+  next.told = telling;
+  next.nextBeatAt = planned > now ? planned : now + data.intervalMs;
   return {
-    data: {
-      ...data,
-      seq,
-      sent: noteBeat(data.sent, seq, now),
-      told: telling,
-      nextBeatAt: planned > now ? planned : now + data.intervalMs,
-    },
+    data: next,
     effects:
       telling.serial === data.told.serial
         ? [{ do: 'send', message }]
@@ -262,26 +261,52 @@ export function beat(data: SessionData, telling: Telling, now: MonotonicMs): Ses
   };
 }
 
-/** Any complete packet is a sign of life. */
-export function alive(data: SessionData, now: MonotonicMs): SessionData {
+type Draft = { -readonly [Key in keyof SessionData]: SessionData[Key] };
+
+/**
+ * A copy to be written to before anybody else sees it. For what happens with every packet: written out, objects keep one
+ * shape, while copies by spreading get ever new ones and make whatever reads them slow.
+ */
+function draftOf(data: SessionData): Draft {
   return {
-    ...data,
-    lastReceivedAt: now,
-    silentAt: now + data.timeoutMs,
-    doubted: false,
-    packetsReceived: data.packetsReceived + 1,
+    phaseEndsAt: data.phaseEndsAt,
+    caller: data.caller,
+    intervalMs: data.intervalMs,
+    timeoutMs: data.timeoutMs,
+    upSince: data.upSince,
+    nextBeatAt: data.nextBeatAt,
+    lastReceivedAt: data.lastReceivedAt,
+    silentAt: data.silentAt,
+    doubted: data.doubted,
+    seq: data.seq,
+    echoSeq: data.echoSeq,
+    echoAt: data.echoAt,
+    sent: data.sent,
+    rttMs: data.rttMs,
+    packetsReceived: data.packetsReceived,
+    beats: data.beats,
+    told: data.told,
   };
+}
+
+/** Any complete packet is a sign of life. */
+export function alive(data: SessionData, now: MonotonicMs): Draft {
+  const next = draftOf(data);
+  next.lastReceivedAt = now;
+  next.silentAt = now + data.timeoutMs;
+  next.doubted = false;
+  next.packetsReceived = data.packetsReceived + 1;
+  return next;
 }
 
 /** A BEAT: counted, echoed with the next of ours, and measured if it echoes one of our last. */
 export function hear(data: SessionData, message: HeartbeatMessageOf<'beat'>, now: MonotonicMs): SessionData {
-  return {
-    ...alive(data, now),
-    echoSeq: message.seq,
-    echoAt: now,
-    beats: data.beats + 1,
-    rttMs: roundTripMs(data.sent, message, now) ?? data.rttMs,
-  };
+  const next = alive(data, now);
+  next.echoSeq = message.seq;
+  next.echoAt = now;
+  next.beats = data.beats + 1;
+  next.rttMs = roundTripMs(data.sent, message, now) ?? data.rttMs;
+  return next;
 }
 
 /** New timing; the time-out that runs already is not cut short by it. */
