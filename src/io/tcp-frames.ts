@@ -198,6 +198,11 @@ export class FramedSocket {
     try {
       if (!this.#heard && isTlsHello(chunk)) throw new ProtocolViolation(SPEAKS_TLS);
       this.#heard = true;
+      const only = this.#reader.only(chunk);
+      if (only !== undefined) {
+        this.#events.message(decodeHeartbeat(only));
+        return;
+      }
       for (const frame of this.#reader.push(chunk)) {
         this.#events.message(decodeHeartbeat(frame));
         if (this.#deaf) return;

@@ -201,15 +201,15 @@ export class Link implements FramedEvents, Deadline {
   }
 
   due(dueAt: MonotonicMs): void {
-    const { clock, telling } = this.#owner;
+    const { clock, store } = this.#owner;
     const now = clock.monotonicMs();
-    const { phase, data } = this.#state;
-    const wake = (): void => {
-      this.step({ type: 'woke', lateMs: now - dueAt, telling: telling() });
-    };
     // What has arrived meanwhile is read before anybody is declared silent.
-    if (phase === 'up' && now < data.silentAt) wake();
-    else setImmediate(wake);
+    if (now < store.silentAt(this.#row)) this.#wake(now - dueAt);
+    else setImmediate(() => this.#wake(now - dueAt));
+  }
+
+  #wake(lateMs: number): void {
+    this.step({ type: 'woke', lateMs, telling: this.#owner.telling() });
   }
 }
 

@@ -43,6 +43,21 @@ const BODY_SIZES = Object.fromEntries(
   ]),
 ) as Readonly<Record<HeartbeatMessageName, number>>;
 
+/** A BEAT has no text, and what thousands of links send all the time shall not be found field by field. */
+const BEAT = { id: HEARTBEAT_MESSAGES.beat.id, body: 16, frame: 4 + 2 + 16 } as const;
+
+function encodeBeat({ seq, echoSeq, echoDelayUs, attrVersion }: HeartbeatMessageOf<'beat'>): Buffer {
+  const out = Buffer.allocUnsafe(BEAT.frame);
+  out.writeUInt32BE(BEAT.frame - 4, 0);
+  out[4] = BEAT.id;
+  out[5] = FLAG_MUST_UNDERSTAND;
+  out.writeUInt32BE(seq, 6);
+  out.writeUInt32BE(echoSeq, 10);
+  out.writeUInt32BE(echoDelayUs, 14);
+  out.writeUInt32BE(attrVersion, 18);
+  return out;
+}
+
 /** Cuts text to MAX_TEXT_BYTES octets without splitting a character. */
 export function clipText(text: string, maxBytes: number = MAX_TEXT_BYTES): string {
   const bytes = Buffer.from(text, 'utf8');
@@ -83,6 +98,7 @@ function encodeElements(
 
 /** Bytes of one message, length field included; texts that would exceed the frame are cut. Throws RangeError for a value that does not fit its field. */
 export function encodeHeartbeat(message: HeartbeatMessage): Buffer {
+  if (message.name === 'beat') return encodeBeat(message);
   const row: MessageRow = HEARTBEAT_MESSAGES[message.name];
   const values = message as unknown as Readonly<Record<string, number | bigint | string | Buffer>>;
   const bodySize = BODY_SIZES[message.name];
@@ -130,6 +146,16 @@ export function encodeHeartbeat(message: HeartbeatMessage): Buffer {
  * Throws ProtocolViolation for anything malformed. A body may be longer only through text elements.
  */
 export function decodeHeartbeat(frame: Frame): HeartbeatMessage | undefined {
+  if (frame.type === BEAT.id && frame.payload.length === BEAT.body) {
+    const { payload } = frame;
+    return {
+      name: 'beat',
+      seq: payload.readUInt32BE(0),
+      echoSeq: payload.readUInt32BE(4),
+      echoDelayUs: payload.readUInt32BE(8),
+      attrVersion: payload.readUInt32BE(12),
+    };
+  }
   const known = ROWS.get(frame.type);
   if (known === undefined) {
     if ((frame.flags & FLAG_MUST_UNDERSTAND) === 0) return undefined;

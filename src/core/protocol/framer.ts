@@ -24,6 +24,17 @@ export class FrameReader {
     return this.#rest.length;
   }
 
+  /**
+   * The frame that a chunk is, neither more nor less, when nothing is held back; undefined: `push` the chunk. A BEAT
+   * comes so, nearly always, and takes no generator.
+   */
+  only(chunk: Buffer): Frame | undefined {
+    if (this.#rest.length !== 0 || chunk.length < 4 + FRAME_LIMITS.min) return undefined;
+    const length = chunk.readUInt32BE(0);
+    if (length !== chunk.length - 4 || length > this.#limit) return undefined;
+    return { type: chunk[4]!, flags: chunk[5]!, payload: chunk.subarray(6) };
+  }
+
   /** Yields every complete frame; throws ProtocolViolation at the first length out of bounds. */
   *push(chunk: Buffer): Generator<Frame, void, void> {
     const data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);

@@ -5,6 +5,7 @@
  * before they are replaced, and collecting them would hold up the heartbeats. Packed it is 200 octets that stay where
  * they are; the objects that the machine takes and gives live for a moment only.
  */
+import { type MonotonicMs, NEVER } from '../time.js';
 import type { Caller, SessionState } from './session.js';
 import { SESSION_PHASES } from './session.js';
 
@@ -62,6 +63,13 @@ export class SessionStore {
       block[at + OWN + 2 * index] = sent?.seq ?? 0;
       block[at + OWN + 2 * index + 1] = sent?.at ?? 0;
     }
+  }
+
+  /** When the peer of a link that is up is silent too long; NEVER in another phase. */
+  silentAt(row: Row): MonotonicMs {
+    const block = this.#blocks[Math.floor(row / ROWS_OF_BLOCK)]!;
+    const at = (row % ROWS_OF_BLOCK) * WIDTH;
+    return SESSION_PHASES[block[at]!] === 'up' ? block[at + 7]! : NEVER;
   }
 
   get(row: Row): SessionState {

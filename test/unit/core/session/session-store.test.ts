@@ -41,6 +41,14 @@ describe('the store of states', () => {
     for (const [at, row] of rows.entries()) assert.deepEqual(store.get(row), filled(at + 5000));
   });
 
+  it('tells when the peer of a link that is up is silent too long, and never of one that is not up', () => {
+    const store = new SessionStore();
+    for (const [seed, phase] of SESSION_PHASES.entries()) {
+      const state = filled(seed);
+      assert.equal(store.silentAt(store.add(state)), phase === 'up' ? state.data.silentAt : NEVER);
+    }
+  });
+
   it('has room for every member of a state', () => {
     const store = new SessionStore();
     assert.deepEqual(store.get(store.add(newSession(7.5))), newSession(7.5));
