@@ -198,9 +198,9 @@ export class FramedSocket {
     try {
       if (!this.#heard && isTlsHello(chunk)) throw new ProtocolViolation(SPEAKS_TLS);
       this.#heard = true;
-      const only = this.#reader.only(chunk);
-      if (only !== undefined) {
-        this.#events.message(decodeHeartbeat(only));
+      const whole = this.#reader.whole(chunk);
+      if (whole !== undefined) {
+        this.#events.message(decodeHeartbeat(whole));
         return;
       }
       for (const frame of this.#reader.push(chunk)) {

@@ -28,7 +28,7 @@ export class FrameReader {
    * The frame that a chunk is, neither more nor less, when nothing is held back; undefined: `push` the chunk. A BEAT
    * comes so, nearly always, and takes no generator.
    */
-  only(chunk: Buffer): Frame | undefined {
+  whole(chunk: Buffer): Frame | undefined {
     if (this.#rest.length !== 0 || chunk.length < 4 + FRAME_LIMITS.min) return undefined;
     const length = chunk.readUInt32BE(0);
     if (length !== chunk.length - 4 || length > this.#limit) return undefined;

@@ -52,12 +52,12 @@ describe('cutting a stream into frames', () => {
   it('gives at once the frame that a chunk is, and nothing when a chunk is more, less or the rest of one', () => {
     const beat = frameBytes(4, 1, u32(1), u32(0), u32(0), u32(0));
     const reader = new FrameReader();
-    assert.deepEqual(plain([reader.only(beat)!]), plain(new FrameReader().push(beat)));
-    assert.equal(reader.only(STREAM), undefined);
-    assert.equal(reader.only(beat.subarray(0, 21)), undefined);
-    assert.equal(reader.only(frameBytes(5, 0, new Array(1000).fill(7))), undefined);
+    assert.deepEqual(plain([reader.whole(beat)!]), plain(new FrameReader().push(beat)));
+    assert.equal(reader.whole(STREAM), undefined);
+    assert.equal(reader.whole(beat.subarray(0, 21)), undefined);
+    assert.equal(reader.whole(frameBytes(5, 0, new Array(1000).fill(7))), undefined);
     assert.deepEqual(plain(reader.push(beat.subarray(0, 5))), []);
-    assert.equal(reader.only(beat), undefined);
+    assert.equal(reader.whole(beat), undefined);
   });
 
   it('takes a new limit from the next frame on, within one chunk too', () => {
