@@ -15,14 +15,20 @@ const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 const TCP_RTO_MAX_MS = 44;
 
-/** The longest pause; the kernel takes none that is shorter. */
-const LONGEST_PAUSE_MS = 1000;
+/** The kernel takes no other bounds. */
+const SHORTEST_BOUND_MS = 1000;
+const LONGEST_BOUND_MS = 120_000;
 
 /**
- * By itself the kernel ends a connection after 15 attempts, which with the bound would be a quarter of a minute; what
- * they take without it (Documentation/networking/ip-sysctl.rst, tcp_retries2). When a link is lost is heartbeat_timeout's to say.
+ * The kernel ends a connection after 15 attempts (tcp_retries2), but when a link is lost is heartbeat_timeout's to say. For what
+ * was sent this sets the end, to what 15 attempts take without a bound (Documentation/networking/ip-sysctl.rst).
  */
 const GIVE_UP_MS = 924_600;
+/**
+ * For what could not be sent, because the interface is down, attempts are counted in any case: these last ones, a bound apart,
+ * outlast heartbeat_timeout.
+ */
+const ATTEMPTS_AT_THE_BOUND = 12;
 
 type Set = (fd: number, option: number, value: number) => boolean;
 
@@ -41,12 +47,13 @@ function calls(): Set | undefined {
   };
 }
 
-/** Bounds the pause for a connection that is made, where the kernel can. */
-export function retransmitPromptly(socket: Socket): void {
+/** Bounds the pause for a connection that is made, where the kernel can. `timeoutMs`: heartbeat_timeout of the link. */
+export function retransmitPromptly(socket: Socket, timeoutMs: number): void {
   if (!isKnown) return;
   const fd = descriptorOf(socket);
   if (fd === undefined) return;
   set ??= calls();
   // First the end, which must not come sooner by what follows.
-  isKnown = set?.(fd, TCP_USER_TIMEOUT, GIVE_UP_MS) === true && set(fd, TCP_RTO_MAX_MS, LONGEST_PAUSE_MS);
+  const boundMs = Math.min(LONGEST_BOUND_MS, Math.max(SHORTEST_BOUND_MS, timeoutMs / ATTEMPTS_AT_THE_BOUND));
+  isKnown = set?.(fd, TCP_USER_TIMEOUT, GIVE_UP_MS) === true && set(fd, TCP_RTO_MAX_MS, Math.round(boundMs));
 }

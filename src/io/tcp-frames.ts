@@ -75,7 +75,6 @@ export class FramedSocket {
     raw[OWNER] = this;
     const { connect, data, end, error, close } = FramedSocket.#handlers;
     if (raw.connecting) raw.once('connect', connect);
-    else retransmitPromptly(raw);
     socket.on('data', data);
     socket.on('end', end);
     socket.on('error', error);
@@ -95,7 +94,6 @@ export class FramedSocket {
       const framed = this[OWNER]!;
       framed.#remoteAddress = this.remoteAddress ?? framed.#remoteAddress;
       framed.#localAddress = this.localAddress ?? '';
-      retransmitPromptly(this);
     },
     data(this: Framed, chunk: Buffer): void {
       this[OWNER]!.#take(chunk);
@@ -130,6 +128,7 @@ export class FramedSocket {
 
   /** Queues a message. Throws RangeError for a value that does not fit its field. */
   send(message: HeartbeatMessage): void {
+    this.#heed(message);
     this.sendEncoded(encodeHeartbeat(message));
   }
 
@@ -189,6 +188,13 @@ export class FramedSocket {
     this.#socket.destroy();
   }
 
+  /** Both ends learn heartbeat_timeout from the same messages. */
+  #heed(message: HeartbeatMessage | undefined): void {
+    if (message?.name === 'hello' || message?.name === 'retime') {
+      retransmitPromptly(this.#raw, message.timeoutMs);
+    }
+  }
+
   #failed(text: string): void {
     if (this.#failure === '') this.#failure = text;
   }
@@ -204,7 +210,9 @@ export class FramedSocket {
         return;
       }
       for (const frame of this.#reader.push(chunk)) {
-        this.#events.message(decodeHeartbeat(frame));
+        const message = decodeHeartbeat(frame);
+        this.#heed(message);
+        this.#events.message(message);
         if (this.#deaf) return;
       }
     } catch (error) {
