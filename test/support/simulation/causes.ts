@@ -2,6 +2,7 @@
  * When something last went wrong, with what, and for how long: the reasons there may be for what happens to a session.
  */
 import type { ConmgrProcess } from './conmgr-process.js';
+import type { Path } from './network.js';
 import type { SimPostgres } from './postgres.js';
 import type { SimProcess } from './process.js';
 import type { PromiseName } from './promises.js';
@@ -57,6 +58,9 @@ const newSpells = (): Spells => ({ frozen: new Spell(LONG_FREEZE_MS), absent: ne
 interface Pair {
   readonly conmgr: string;
   readonly server: string;
+  /** The way between them. */
+  readonly there: Path;
+  readonly back: Path;
   /** When the way between them was last out of order, and when the server. */
   wayAt: number;
   serverAt: number;
@@ -65,6 +69,7 @@ interface Pair {
 export class Causes {
   readonly #world: World;
   readonly #pairs = new Map<string, Map<string, Pair>>();
+  #listed: readonly Pair[] = [];
   readonly #conmgrs = new Map<string, Spells>();
   readonly #watchdogs = new Map<string, Spells>();
   /** When a conmgr was told to stop for good, a role last changed, garbage was last sent. */
@@ -102,8 +107,7 @@ export class Causes {
     for (const { instance, process } of watchdogs.values())
       lookAt(spellsOf(this.#watchdogs, instance.name), process, now);
     for (const pair of this.#allPairs()) {
-      const there = network.path(pair.conmgr, pair.server);
-      const back = network.path(pair.server, pair.conmgr);
+      const { there, back } = pair;
       const server = this.#world.server(pair.server);
       if (
         there.state !== 'open' ||
@@ -208,21 +212,30 @@ export class Causes {
   }
 
   #pair(conmgr: string, server: string): Pair {
-    const ofConmgr = this.#pairs.get(conmgr) ?? new Map<string, Pair>();
-    this.#pairs.set(conmgr, ofConmgr);
-    const pair = ofConmgr.get(server) ?? {
+    const known = this.#pairs.get(conmgr)?.get(server);
+    if (known !== undefined) return known;
+    const { network } = this.#world;
+    const pair: Pair = {
       conmgr,
       server,
+      there: network.path(conmgr, server),
+      back: network.path(server, conmgr),
       wayAt: Number.NEGATIVE_INFINITY,
       serverAt: Number.NEGATIVE_INFINITY,
     };
-    ofConmgr.set(server, pair);
+    const ofConmgr = this.#pairs.get(conmgr) ?? new Map<string, Pair>();
+    this.#pairs.set(conmgr, ofConmgr.set(server, pair));
     return pair;
   }
 
-  *#allPairs(): Iterable<Pair> {
-    for (const conmgr of this.#world.conmgrs.keys())
-      for (const server of this.#world.servers.keys()) yield this.#pair(conmgr, server);
+  #allPairs(): readonly Pair[] {
+    const { conmgrs, servers } = this.#world;
+    // Parties come, but never go.
+    if (this.#listed.length !== conmgrs.size * servers.size)
+      this.#listed = [...conmgrs.keys()].flatMap((conmgr) =>
+        [...servers.keys()].map((server) => this.#pair(conmgr, server)),
+      );
+    return this.#listed;
   }
 }
 
@@ -239,7 +252,9 @@ const PATHS: ReadonlySet<string> = new Set([
 ]);
 
 function spellsOf(map: Map<string, Spells>, name: string): Spells {
-  const spells = map.get(name) ?? newSpells();
+  const known = map.get(name);
+  if (known !== undefined) return known;
+  const spells = newSpells();
   map.set(name, spells);
   return spells;
 }

@@ -47,6 +47,7 @@ export class ConmgrProcess {
   readonly #probes = new Map<number, TcpEnd>();
   readonly #heard = new Map<number, number>();
   readonly #attached = new Map<number, Attached>();
+  readonly #wake = (): void => this.#act(() => this.#core.wake(this.#world.now));
   #process: SimProcess;
   #core: ConmgrCore;
   #boots = 0;
@@ -178,7 +179,7 @@ export class ConmgrProcess {
   #act(deed: () => readonly ConmgrEffect[]): void {
     this.#process.post(() => {
       for (const effect of deed()) this.#carryOut(effect);
-      this.#process.setTimer(this.#core.wakeAt(), () => this.#act(() => this.#core.wake(this.#world.now)));
+      this.#process.setTimer(this.#core.wakeAt(), this.#wake);
     });
   }
 

@@ -68,7 +68,9 @@ export class Losses {
   }
 
   wakeAt(): number {
-    return Math.min(NEVER, ...[...this.#losses].map(({ state }) => lossWakeAt(state)));
+    let at = NEVER;
+    for (const { state } of this.#losses) at = Math.min(at, lossWakeAt(state));
+    return at;
   }
 
   wake(): void {

@@ -128,6 +128,7 @@ export class TcpEnd {
   readonly from: string;
   readonly to: string;
   readonly #network: Network;
+  readonly #way: Path;
   #events: EndEvents;
   #peer: TcpEnd | undefined;
   #unsent: Segment[] = [];
@@ -143,6 +144,7 @@ export class TcpEnd {
     this.#network = network;
     this.from = from;
     this.to = to;
+    this.#way = network.path(from, to);
     this.#events = events;
   }
 
@@ -234,8 +236,7 @@ export class TcpEnd {
   /** After the delay of the path, never before what was sent earlier. */
   #later(happen: () => void): void {
     const { timeline } = this.#network;
-    const { delayMs } = this.#network.path(this.from, this.to);
-    this.#lastArrival = Math.max(this.#lastArrival, timeline.now + delayMs);
+    this.#lastArrival = Math.max(this.#lastArrival, timeline.now + this.#way.delayMs);
     timeline.after(this.#lastArrival - timeline.now, happen);
   }
 

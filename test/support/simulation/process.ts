@@ -4,6 +4,7 @@ import type { Cancellable, Timeline } from './timeline.js';
 export class SimProcess {
   readonly #timeline: Timeline;
   readonly #waiting: (() => void)[] = [];
+  readonly #expire = (): void => this.#fire();
   #timer: Cancellable | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #wake: (() => void) | undefined;
@@ -41,7 +42,7 @@ export class SimProcess {
     this.#timer?.cancel();
     this.#timerAt = at;
     if (!this.#alive || at === Number.POSITIVE_INFINITY) return;
-    this.#timer = this.#timeline.wakeAt(at, () => this.#fire());
+    this.#timer = this.#timeline.wakeAt(at, this.#expire);
   }
 
   /** SIGSTOP. */

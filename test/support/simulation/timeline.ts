@@ -9,6 +9,7 @@ interface Planned {
   readonly rank: 0 | 1;
   readonly order: number;
   readonly happen: () => void;
+  cancelled: boolean;
 }
 
 export interface Cancellable {
@@ -20,7 +21,6 @@ export class Timeline {
   #order = 0;
   /** A binary heap: the earliest stands first. */
   readonly #heap: Planned[] = [];
-  readonly #cancelled = new Set<Planned>();
   #happened = 0;
   #interruption: { readonly after: number; readonly happen: () => void } | undefined;
 
@@ -56,7 +56,7 @@ export class Timeline {
       if (next === undefined || next.at > end) break;
       if (count > 1_000_000) throw new Error(`events without end at ${this.#now} ms`);
       this.#pop();
-      if (this.#cancelled.delete(next)) continue;
+      if (next.cancelled) continue;
       this.#now = next.at;
       next.happen();
       this.#happened += 1;
@@ -66,39 +66,42 @@ export class Timeline {
   }
 
   #plan(at: number, rank: 0 | 1, happen: () => void): Cancellable {
-    const planned = { at, rank, order: this.#order++, happen };
-    this.#heap.push(planned);
-    this.#rise(this.#heap.length - 1);
-    return { cancel: () => this.#cancelled.add(planned) };
+    const planned: Planned = { at, rank, order: this.#order++, happen, cancelled: false };
+    this.#rise(planned);
+    return {
+      cancel: () => {
+        planned.cancelled = true;
+      },
+    };
   }
 
-  #rise(start: number): void {
-    for (let index = start; index > 0; ) {
+  /** Finds the place for one more, from the end on. */
+  #rise(planned: Planned): void {
+    const heap = this.#heap;
+    let index = heap.length;
+    while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!earlier(this.#heap[index]!, this.#heap[parent]!)) return;
-      this.#swap(index, parent);
+      if (!earlier(planned, heap[parent]!)) break;
+      heap[index] = heap[parent]!;
       index = parent;
     }
+    heap[index] = planned;
   }
 
+  /** Takes the first away and finds a place for the last, from the top on. */
   #pop(): void {
-    const last = this.#heap.pop()!;
-    if (this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    for (let index = 0; ; ) {
-      const [left, right] = [2 * index + 1, 2 * index + 2];
-      let least = index;
-      for (const child of [left, right]) {
-        if (child < this.#heap.length && earlier(this.#heap[child]!, this.#heap[least]!)) least = child;
-      }
-      if (least === index) return;
-      this.#swap(index, least);
-      index = least;
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    const { length } = heap;
+    if (length === 0) return;
+    let index = 0;
+    for (let child = 1; child < length; child = 2 * index + 1) {
+      if (child + 1 < length && earlier(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!earlier(heap[child]!, last)) break;
+      heap[index] = heap[child]!;
+      index = child;
     }
-  }
-
-  #swap(a: number, b: number): void {
-    [this.#heap[a], this.#heap[b]] = [this.#heap[b]!, this.#heap[a]!];
+    heap[index] = last;
   }
 }
 

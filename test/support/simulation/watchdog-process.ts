@@ -62,6 +62,7 @@ export class WatchdogProcess {
   readonly #world: World;
   readonly #links = new Set<SimLink>();
   readonly #losses: Losses;
+  readonly #due = (): void => this.#act(() => this.#wake());
   #process: SimProcess;
   #boots = 0;
   #attributes: InstanceAttributes;
@@ -139,7 +140,7 @@ export class WatchdogProcess {
       }
       let wakeAt = Math.min(this.#losses.wakeAt(), this.#checkAt);
       for (const link of this.#links) wakeAt = Math.min(wakeAt, sessionWakeAt(link.state));
-      this.#process.setTimer(wakeAt, () => this.#act(() => this.#wake()));
+      this.#process.setTimer(wakeAt, this.#due);
     });
   }
 
