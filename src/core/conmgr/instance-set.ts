@@ -197,7 +197,7 @@ export class InstanceSet {
 
   /** What every message about an instance carries. */
   params(instance: Instance): MessageParams {
-    return { instance: instance.number, host: instance.host, port: instance.config.backendPort };
+    return instance.params;
   }
 
   /** `instance 1 (db2:5432)` for messages about several. */

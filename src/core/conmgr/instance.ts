@@ -11,6 +11,7 @@ import {
   linkWakeAt,
   newLink,
 } from '../link/link.js';
+import type { MessageParams } from '../messages/message.js';
 import { attributesDiffer, hasAttribute, type InstanceAttributes } from '../protocol/attributes.js';
 import type { MonotonicMs } from '../time.js';
 import { SeenSessions } from './seen-sessions.js';
@@ -31,6 +32,8 @@ const PINNING: ReadonlySet<HealthPhase> = new Set(['checking', 'grace', 'unmonit
 /** Mutable record of one instance; only ConmgrCore writes to it. */
 export class Instance {
   readonly config: InstanceConfig;
+  /** What every message about it carries. */
+  readonly params: MessageParams;
   /** Tells the watchdog which sessions are watched. */
   readonly teller = new SessionTeller();
   /** Sessions that do not pass conmgr. */
@@ -48,6 +51,7 @@ export class Instance {
 
   constructor(config: InstanceConfig, settings: LinkSettings, identity: LinkIdentity, graceMs: number) {
     this.config = config;
+    this.params = { instance: this.number, host: this.host, port: config.backendPort };
     this.link = newLink(settings, identity);
     this.health = newHealth(settings);
     this.graceMs = graceMs;
