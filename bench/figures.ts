@@ -60,10 +60,16 @@ export async function shuffledRounds(
 
 /** CPU time a process has used so far, user and system, of all its threads, in ms (resolution 10 ms). */
 export function cpuMs(pid: number): number {
+  const { own, kernel } = cpuShares(pid);
+  return own + kernel;
+}
+
+/** The same by where it was spent: in the program, and in the kernel on its behalf. */
+export function cpuShares(pid: number): { readonly own: number; readonly kernel: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // utime and stime of proc(5), in clock ticks, of which there are 100 a second on every Linux.
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  return { own: Number(fields[11]) * 10, kernel: Number(fields[12]) * 10 };
 }
 
 /** Resident memory of a process in MB (10^6 bytes). */

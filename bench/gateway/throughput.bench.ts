@@ -21,7 +21,7 @@ import { whyNoRedirect } from './kernel.js';
 import { cpuMsWithChildren, findProgram, startPeers } from './peers.js';
 import { type Load, prepareTables, runLoad } from './pgbench.js';
 
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] || 5);
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] || 4);
 const CLIENTS = [1, 8, 64] as const;
 const SCALE = 10;
 /** The gateway is to reach so much of HAProxy's throughput, at so many clients. */

@@ -15,7 +15,7 @@ import { descriptorLimit } from '../../src/io/limits.js';
 import { setUpNetwork } from '../../test/drivers/harness/network.js';
 import { type Server, startPrimary } from '../../test/support/postgres.js';
 import { TestWatchdog } from '../../test/support/watchdog.js';
-import { cpuMs, ms, printBlock, residentMb, Samples, times } from '../figures.js';
+import { cpuShares, ms, printBlock, residentMb, Samples, times } from '../figures.js';
 import { beCrowdIfAsked, Crowd } from './crowd.js';
 import { Hub } from './hub.js';
 
@@ -39,6 +39,8 @@ interface Cost {
   readonly count: number;
   /** Percent of a core. */
   readonly cpu: number;
+  /** Of it, in the kernel: what it takes to receive and send so many packets, and to wait for them. */
+  readonly kernel: number;
   readonly memory: number;
   readonly late: Samples;
   readonly packetsPerSecond: number;
@@ -66,10 +68,12 @@ async function measure(
     first = count;
     await delay(count === MOST ? longestSettleMs : SETTLE_MS);
     for (const crowd of crowds) crowd.begin();
-    const [cpu, sent, begun] = [cpuMs(pid), segments(), performance.now()];
+    const [before, sent, begun] = [cpuShares(pid), segments(), performance.now()];
     await delay(WINDOW_MS);
     const spanMs = performance.now() - begun;
-    const used = cpuMs(pid) - cpu;
+    const after = cpuShares(pid);
+    const kernel = ((after.kernel - before.kernel) / spanMs) * 100;
+    const cpu = kernel + ((after.own - before.own) / spanMs) * 100;
     const packetsPerSecond = ((segments() - sent) / spanMs) * 1000;
     const late = new Samples();
     for (const crowd of crowds) {
@@ -77,7 +81,7 @@ async function measure(
       if (heard.lost > 0) throw new Error(`${heard.lost} links of ${name} were lost`);
       late.add(...heard.lateness);
     }
-    costs.push({ count, cpu: (used / spanMs) * 100, memory: residentMb(pid), late, packetsPerSecond });
+    costs.push({ count, cpu, kernel, memory: residentMb(pid), late, packetsPerSecond });
   }
   await Promise.all(crowds.map((crowd) => crowd.end()));
   return costs;
@@ -142,9 +146,10 @@ const perLink = (costs: readonly Cost[]): number => {
 };
 const percent = (value: number): string => `${value.toFixed(2)} %`;
 const rowsOf = (name: string, costs: readonly Cost[]): string[][] =>
-  costs.map(({ count, cpu, memory, late, packetsPerSecond }, at) => [
+  costs.map(({ count, cpu, kernel, memory, late, packetsPerSecond }, at) => [
     `${name}, ${count} links`,
     percent(cpu),
+    percent(kernel),
     times(cpu / bare[at]!.cpu),
     `${memory.toFixed(1)} MB`,
     at === costs.length - 1 ? `${perLink(costs).toFixed(0)} octets` : '',
@@ -158,6 +163,7 @@ printBlock(
   'Heartbeat links of one watchdog, heartbeat_interval 10 s',
   [
     'CPU of a core',
+    'of it the kernel',
     '/ bare',
     'resident memory',
     'for each link',
@@ -175,6 +181,7 @@ printBlock(
   {
     'watchdog CPU': ours.map(({ count, cpu }) => [count, cpu] as const),
     'bare CPU': bare.map(({ count, cpu }) => [count, cpu] as const),
+    'kernel CPU': bare.map(({ count, kernel }) => [count, kernel] as const),
   },
 );
 process.exit(0);
