@@ -111,7 +111,7 @@ it(
     const lateness = scene.lateness();
     const stopMs = nowMs();
     const stopped = server.stop('smart');
-    await conmgr.untilInstance(0, 'is not accepting', (one) => one.accepting !== true);
+    await conmgr.untilInstance(0, 'is not accepting', (one) => one.accepting !== true, TIMING.P + 10_000);
     trial.took('not offered any more, smart', nowMs() - stopMs, lateness);
     if ((await offeredBy(conmgr, 'any')) !== '57P03') throw new Error('offered while it stops');
     await app.load();
@@ -157,7 +157,7 @@ it(
       const lateness = scene.lateness();
       const stoppedMs = nowMs();
       signalIfAny(server.pid, 'SIGSTOP');
-      await conmgr.untilInstance(0, 'is not accepting', (one) => one.accepting !== true);
+      await conmgr.untilInstance(0, 'is not accepting', (one) => one.accepting !== true, TIMING.P + 10_000);
       trial.took('not accepting told', nowMs() - stoppedMs, lateness);
       await app.load();
       signalIfAny(server.pid, 'SIGCONT');

@@ -52,7 +52,7 @@ it(
       for (const pulse of pulses) pulse.takeLongest();
       const mark = app.mark;
       const lateness = scene.lateness(app);
-      conmgr = await scene.replace(conmgr, asServer());
+      conmgr = await scene.replace(conmgr, { within: asServer() });
       await conmgr.linked();
       await app.load();
       const ofForwarded = Math.max(...pulses.map((pulse) => pulse.takeLongest())) - PAUSE_MS;

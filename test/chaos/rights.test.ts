@@ -3,6 +3,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import type { Server } from '../support/postgres.js';
 import { runProgram } from '../support/programs.js';
 import type { TestWatchdog } from '../support/watchdog.js';
 import { nowMs } from './harness/application.js';
@@ -40,47 +41,46 @@ it(
   }),
 );
 
+/** Ways to keep the role out that may connect by its password, and what it is told. */
+const KEPT_OUT: readonly (readonly [sqlState: string, act: (server: Server) => Promise<unknown>])[] = [
+  [
+    '28000',
+    async (server) => {
+      const rules = join(server.dataDir, 'pg_hba.conf');
+      await writeFile(rules, `local all guard reject\n${await readFile(rules, 'utf8')}`);
+      await server.sql('select pg_reload_conf()');
+    },
+  ],
+  ['28P01', (server) => server.sql("alter role guard password 'another'")],
+  ['28P01', (server) => server.sql("alter role guard valid until 'yesterday'")],
+];
+
 it(
   ...row(51, async (trial) => {
-    const scene = await trial.scene({
-      watchdogEnv: { PGUSER: 'guard' },
-      beforeWatchdog: (server) => server.sql('create role guard superuser login'),
-    });
-    const { conmgr, primary } = scene;
-    const { server } = primary;
-    const app = await scene.app({ target: 'any' });
-    const rules = join(server.dataDir, 'pg_hba.conf');
-    const before = await readFile(rules, 'utf8');
-    const reload = async (text: string): Promise<void> => {
-      await writeFile(rules, text);
-      await server.sql('select pg_reload_conf()');
-    };
-    for (const [rule, sqlState] of [
-      ['local all guard reject', '28000'],
-      ['local all guard scram-sha-256', '28P01'],
-    ] as const) {
+    for (const [sqlState, act] of KEPT_OUT) {
+      const scene = await trial.scene({
+        watchdogEnv: { PGUSER: 'guard', PGPASSWORD: 'right' },
+        hba: ['local all guard scram-sha-256'],
+        beforeWatchdog: (server) => server.sql("create role guard superuser login password 'right'"),
+      });
+      const { conmgr, primary } = scene;
+      const { server, watchdog } = primary;
+      const app = await scene.app({ target: 'any' });
       await conmgr.untilInstance(0, 'is known', (one) => !one.stale && one.state === 'up');
       trial.load(await app.load());
-      await reload(`${rule}\n${before}`);
-      const mark = primary.watchdog.running.lines.length;
+      await act(server);
       const lateness = scene.lateness();
       const endedMs = nowMs();
-      // Kept connections outlive a change of the rules.
+      // Kept connections outlive the change.
       await server.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'guard'");
       await conmgr.untilInstance(0, 'is stale', (one) => one.stale && one.reason.includes(sqlState));
       trial.took('stale with the cause', nowMs() - endedMs, lateness);
-      await primary.watchdog.running.waitForLine(/ERROR: {2}could not connect to the instance/, {
-        after: mark,
-      });
-      const said = primary.watchdog.running.lines
-        .slice(mark)
-        .some((line) => line.includes(`SQLSTATE ${sqlState}`));
-      trial.never('causes without their SQLSTATE', said ? 0 : 1);
+      const [said] = await watchdog.line(/ERROR: {2}could not connect to the instance.*/);
+      trial.never('causes without their SQLSTATE', said.includes(`SQLSTATE ${sqlState}`) ? 0 : 1);
       await app.load();
-      await reload(before);
+      trial.never('sessions told of a loss', app.events('lost').length);
+      trial.never('sessions ended by a watchdog', scene.endedSessions());
+      await scene.end();
     }
-    await conmgr.untilInstance(0, 'is known', (one) => !one.stale && one.state === 'up', 90_000);
-    trial.never('sessions told of a loss', app.events('lost').length);
-    trial.never('sessions ended by a watchdog', scene.endedSessions());
   }),
 );

@@ -6,7 +6,7 @@ import { startCommand } from '../support/running.js';
 import { row } from './harness/trial.js';
 
 const CONMGRS = 10;
-const FOR_MS = 60_000;
+const FOR_MS = 600_000;
 
 it(
   ...row(65, async (trial) => {

@@ -12,7 +12,7 @@ import { CONMGR_PORT, type Scene, WATCHDOG_PORT } from './harness/scene.js';
 import { TIMING } from './harness/timing.js';
 import { row, type Trial } from './harness/trial.js';
 
-const STRANGERS = 20_000;
+const STRANGERS = 100_000;
 const AT_A_TIME = 200;
 
 /** First octets of what may come to the wrong port. */

@@ -125,7 +125,9 @@ export class ConmgrProcess {
   }
 
   /** Starts a conmgr on the same directory that takes over from this one, which may be gone; returns when it listens. */
-  async replaced(options: Pick<ConmgrOptions, 'openFiles' | 'within'> = {}): Promise<ConmgrProcess> {
+  async replaced(
+    options: Pick<ConmgrOptions, 'openFiles' | 'within' | 'program'> = {},
+  ): Promise<ConmgrProcess> {
     const running = launchConmgr(this.directory, { ...options, takesOver: true });
     const next = new ConmgrProcess(this.directory, this.port, this.settings, running);
     // Its predecessor is not asked again and again meanwhile: it has better things to do.

@@ -51,9 +51,9 @@ export class TestWatchdog {
     return watchdog;
   }
 
-  /** Starts the program again with the settings there are, after it has ended. */
-  async again(env?: NodeJS.ProcessEnv): Promise<TestWatchdog> {
-    const next = new TestWatchdog(this.server, launch(this.server, env), this.port);
+  /** Starts the program, or another one, again with the settings there are, after it has ended. */
+  async again(env?: NodeJS.ProcessEnv, program?: string): Promise<TestWatchdog> {
+    const next = new TestWatchdog(this.server, launch(this.server, env, program), this.port);
     await next.running.waitForLine(LISTENING, { timeoutMs: START_MS });
     return next;
   }

@@ -111,9 +111,11 @@ export class Instance {
   tell(told: InstanceAttributes, wasLost: boolean, now: MonotonicMs): boolean {
     // A watchdog that cannot look inside must not make its instance unusable: the last knowledge stays, marked stale.
     if (told.state === 'unknown' && this.attributes !== undefined && !wasLost) {
-      const changed = !this.dim;
+      const reason = told.text === '' ? 'watchdog cannot look into the instance' : told.text;
+      // The first cause may be what follows from the next: a session that is ended, and a password that is no longer right.
+      const changed = !this.dim || reason !== this.reason;
       this.dim = true;
-      if (changed) this.note(told.text === '' ? 'watchdog cannot look into the instance' : told.text, now);
+      if (changed) this.note(reason, now);
       return changed;
     }
     const changed = this.dim || this.attributes === undefined || attributesDiffer(this.attributes, told);

@@ -6,31 +6,33 @@ import type { Scene } from './scene.js';
 import type { Trial } from './trial.js';
 
 const MINUTE_MS = 60_000;
-export const MINUTES = 5;
-/** Of as many conmgrs, one each. */
-export const LINKS = 8;
+
+/** Packets that are lost: so many of a hundred, each way. */
+export interface PacketLoss {
+  readonly percent: number;
+  readonly minutes: number;
+  /** As many conmgrs, one link each. */
+  readonly links: number;
+  /** In conmgr.conf, if not that of the suite. */
+  readonly timing?: ConmgrSettings;
+}
 
 /** Packets are lost by chance: so many of a hundred, each way. */
 const losing = (percent: number): string => `numgen random mod 100 < ${percent} drop`;
 
-/**
- * Loses packets for `MINUTES`.
- * @param percent of all, each way
- * @param timing of conmgr.conf
- */
+/** Loses packets for some minutes; returns when all links are up again, with the number of losses that were called. */
 export async function losePackets(
   trial: Trial,
-  percent: number,
-  timing: ConmgrSettings,
+  { percent, minutes, links, timing = {} }: PacketLoss,
 ): Promise<{ readonly scene: Scene; readonly app: Application; readonly lost: number }> {
   const scene = await trial.scene({ conmgr: timing });
-  for (let number = 1; number < LINKS; number += 1) {
+  for (let number = 1; number < links; number += 1) {
     await scene.startConmgr({ settings: { port: 27600 + number } });
   }
   const app = await scene.app({ target: 'any' });
   trial.load(await app.load());
   const heal = scene.primary.host.treat(['in', 'out'], losing(percent));
-  await delay(MINUTES * MINUTE_MS);
+  await delay(minutes * MINUTE_MS);
   heal();
   const lost = scene.conmgrs.flatMap((conmgr) => conmgr.linesLike(/ is lost: /)).length;
   for (const conmgr of scene.conmgrs) {

@@ -9,6 +9,7 @@ import { Refusal } from '../../runner/refusal.js';
 import type { FaultRow } from '../table/row.js';
 import { FAULT_ROWS } from '../table/rows.js';
 import { closingTable } from './closing-table.js';
+import { buildNextPrograms, NEXT_PROGRAMS_VARIABLE } from './next-programs.js';
 import {
   MEASURED,
   type Measured,
@@ -62,7 +63,9 @@ export async function runChaos(
   }
   installTools();
   const results = mkdtempSync(join(tmpdir(), 'conmgr-chaos-'));
+  let next: string | undefined;
   try {
+    if (here.some(({ wantsNextVersion }) => wantsNextVersion)) next = buildNextPrograms(root);
     const options: RunOptions = {
       as: 'root',
       within: ['unshare', '--net', '--mount', '--'],
@@ -71,14 +74,15 @@ export async function runChaos(
         TEST_LIMIT_MS: LIMIT_MS,
         LC_ALL: 'C.UTF-8',
         [RESULTS_VARIABLE]: results,
+        ...(next === undefined ? {} : { [NEXT_PROGRAMS_VARIABLE]: next }),
         [DEFAULTS_VARIABLE]: env['DEFAULTS'] === '1' ? '1' : '',
         ...(chosen.length < FAULT_ROWS.length ? { [ROWS_VARIABLE]: here.map((one) => one.row).join() } : {}),
       }),
     };
-    const alone = here.flatMap((one) => (one.alone === true ? [`test/chaos/${one.proof}.test.ts`] : []));
-    const together = entries.filter((entry) => !alone.includes(entry));
+    const long = here.flatMap((one) => (one.long === true ? [`test/chaos/${one.proof}.test.ts`] : []));
+    const short = entries.filter((entry) => !long.includes(entry));
     let status = 0;
-    for (const some of [together, alone]) {
+    for (const some of [short, long]) {
       // 128 and more: it was interrupted.
       if (some.length > 0 && status < 128) status = (await execute(some, options)) || status;
     }
@@ -87,7 +91,9 @@ export async function runChaos(
     console.log(closingTable(chosen, found));
     return status;
   } finally {
-    rmSync(results, { recursive: true, force: true });
+    for (const made of [results, next]) {
+      if (made !== undefined) rmSync(made, { recursive: true, force: true });
+    }
   }
 }
 

@@ -151,8 +151,11 @@ export class Scene {
   }
 
   /** A successor of a conmgr, which takes over all that it has. */
-  async replace(conmgr: ConmgrProcess, within: readonly string[]): Promise<ConmgrProcess> {
-    const next = await conmgr.replaced({ within });
+  async replace(
+    conmgr: ConmgrProcess,
+    options: Parameters<ConmgrProcess['replaced']>[0],
+  ): Promise<ConmgrProcess> {
+    const next = await conmgr.replaced(options);
     this.#conmgrs.push(next);
     return next;
   }

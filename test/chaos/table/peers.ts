@@ -8,7 +8,7 @@ const ENDED = 'sessions ended by a watchdog';
 export const PEER_ROWS: readonly FaultRow[] = [
   {
     row: 36,
-    fault: 'garbage, HTTP, TLS hello, SSH banner on each port, 20,000 connections',
+    fault: 'garbage, HTTP, TLS hello, SSH banner on each port, 100,000 connections',
     expected: 'closed, with one message that is limited in rate; memory is flat',
     proof: 'strangers',
     load: QUERIES,

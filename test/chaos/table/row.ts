@@ -30,8 +30,10 @@ export interface FaultRow {
   readonly amounts?: Readonly<Record<string, Quantity>>;
   /** What must not happen; each is counted, and the count must be 0. */
   readonly never: readonly string[];
-  /** It takes what others need, such as all processors: it runs when they are done. */
-  readonly alone?: true;
+  /** It takes minutes in which it mostly waits: it runs with the likes of it when the others are done. */
+  readonly long?: true;
+  /** It replaces programs by those of a next version, which must be built before. */
+  readonly wantsNextVersion?: true;
   /** Cheap and telling: part of what continuous integration runs. */
   readonly ci?: true;
 }

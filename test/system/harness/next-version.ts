@@ -61,17 +61,22 @@ export async function makeNextPackages(tree: string, packages: string): Promise<
   const next = join(tree, 'build/next-version');
   rmSync(next, { recursive: true, force: true });
   mkdirSync(next, { recursive: true });
+  makeNextTree(tree, next);
+  cpSync(join(tree, 'dist/bpf'), join(next, 'dist/bpf'), { recursive: true, preserveTimestamps: true });
+  await make(next, ['deb', 'rpm', `PACKAGES=${resolve(tree, packages)}`]);
+  rmSync(next, { recursive: true, force: true });
+}
+
+/** Makes the next version of `tree` in a directory that is empty. Throws when an edit does not fit. */
+export function makeNextTree(tree: string, next: string): void {
   for (const name of readdirSync(tree)) {
     if (LEFT_OUT.has(name)) continue;
     cpSync(join(tree, name), join(next, name), { recursive: true, preserveTimestamps: true });
   }
   symlinkSync(join(tree, 'node_modules'), join(next, 'node_modules'));
-  cpSync(join(tree, 'dist/bpf'), join(next, 'dist/bpf'), { recursive: true, preserveTimestamps: true });
   const { version } = JSON.parse(readFileSync(join(tree, 'package.json'), 'utf8')) as { version: string };
   edit(join(next, 'package.json'), `"version": "${version}"`, `"version": "${NEXT_VERSION}"`);
   for (const [file, text, replacement] of EDITS) edit(join(next, file), text, replacement);
-  await make(next, ['deb', 'rpm', `PACKAGES=${resolve(tree, packages)}`]);
-  rmSync(next, { recursive: true, force: true });
 }
 
 function edit(path: string, text: string, replacement: string): void {
