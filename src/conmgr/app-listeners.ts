@@ -18,7 +18,7 @@ export interface ListenerRule {
 }
 
 /** Connections that the kernel may hold while conmgr is busy; capped by net.core.somaxconn. */
-const BACKLOG = 4096;
+export const BACKLOG = 4096;
 
 export class AppListeners {
   readonly #listeners: readonly Listener[];

@@ -17,15 +17,18 @@ import {
 import { type ErrorFields, encodeErrorResponse, STARTUP_TIMEOUT_MS } from '../core/protocol/startup.js';
 import type { Clock, MonotonicMs, TimerHandle } from '../core/time.js';
 import { AppConnection, type AppEvents, type CancelRequest, type Successor } from './app-connection.js';
-import type { ListenerRule } from './app-listeners.js';
+import { BACKLOG, type ListenerRule } from './app-listeners.js';
 import { ConsoleConnection, type ConsoleWorld } from './console-connection.js';
 import type { Gateway } from './gateway.js';
 import type { HandedPart, HandedServer } from './handed-part.js';
 
 /** A message to many sessions goes out in slices of this size, with the links' packets between them. */
 export const SLICE = 200;
-/** Half-open connections at the most; the oldest makes room for the newest. */
-const MAX_HALF_OPEN = 4096;
+/**
+ * Half-open connections at the most; the oldest makes room for the newest. All that the kernel holds come at once, before the
+ * first of them is read: none of these may be sent away for having said nothing.
+ */
+const MAX_HALF_OPEN = 2 * BACKLOG;
 const HALF_OPEN_SWEEP_MS = 250;
 
 export interface AppPortEvents {
@@ -272,7 +275,7 @@ export class AppPort implements AppEvents {
   unsettled(connection: AppConnection): void {
     this.#halfOpen.delete(connection);
     this.#halfOpen.set(connection, this.#options.clock.monotonicMs());
-    this.#sweep ??= this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
+    this.#sweep ??= this.#armSweep();
   }
 
   closed(connection: AppConnection): void {
@@ -311,6 +314,12 @@ export class AppPort implements AppEvents {
     for (const done of this.#idle.splice(0)) done();
   }
 
+  /** What has come must have been read before: a process that was late itself takes a turn of the event loop for all. */
+  #armSweep(): TimerHandle {
+    const afterReading = (): void => void setImmediate(() => setImmediate(() => this.#sweepHalfOpen()));
+    return this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, afterReading);
+  }
+
   #sweepHalfOpen(): void {
     this.#sweep = undefined;
     const now = this.#options.clock.monotonicMs();
@@ -325,7 +334,7 @@ export class AppPort implements AppEvents {
       connection.destroy();
     }
     if (this.#halfOpen.size > 0) {
-      this.#sweep = this.#options.clock.setTimer(HALF_OPEN_SWEEP_MS, () => this.#sweepHalfOpen());
+      this.#sweep = this.#armSweep();
     }
   }
 }

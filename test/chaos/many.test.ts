@@ -5,8 +5,8 @@ import type { Ask } from '../../src/core/protocol/ask.js';
 import { eventually } from '../support/eventually.js';
 import { FirstPhaseClient } from '../support/first-phase-client.js';
 import { signalIfAny } from '../support/processes.js';
-import { nowMs } from './harness/application.js';
 import { CONMGR_PORT } from './harness/scene.js';
+import { storm } from './harness/storm.js';
 import { TIMING } from './harness/timing.js';
 import { row } from './harness/trial.js';
 
@@ -62,17 +62,8 @@ it(
     await scene.databases[1]!.server.promote();
     await conmgr.until('there is a new primary', ({ primary }) => primary === 1);
     const lateness = scene.latenessOfConmgr();
-    const clients = Array.from({ length: STORM }, (_, number) => ({
-      askedMs: performance.now(),
-      client: conmgr.ask({ target: number % 2 === 0 ? 'read-write' : 'any' }, {}),
-    }));
-    trial.load(clients.length);
-    const answers = await Promise.all(
-      clients.map(async ({ client, askedMs }) => {
-        const offered = await client.offered().catch(() => undefined);
-        return { offered, tookMs: (client.arrivals[0]?.atMs ?? nowMs()) - askedMs };
-      }),
-    );
+    const answers = await storm(CONMGR_PORT, STORM, (number) => (number % 2 === 0 ? 'read-write' : 'any'));
+    trial.load(answers.length);
     const times = answers.map(({ tookMs }) => tookMs).sort((one, other) => one - other);
     trial.took('answer, at 99 %', times[Math.ceil(times.length * 0.99) - 1]!, lateness);
     trial.never(
@@ -81,7 +72,6 @@ it(
     );
     const orders = new Set(answers.flatMap(({ offered }, at) => (at % 2 === 1 ? [offered?.join()] : [])));
     trial.never('orders of candidates that all are the same', orders.size > 1 ? 0 : 1);
-    for (const { client } of clients) client.vanish();
   }),
 );
 

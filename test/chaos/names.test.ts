@@ -104,25 +104,34 @@ it(
   }),
 );
 
+/** The server at the second address: of the same cluster, or of another. */
+const OTHERS = [{ standbys: 1 }, { foreigners: 1 }];
+
 it(
   ...row(30, async (trial) => {
-    const scene = await trial.scene({ standbys: 1, withConmgr: false, lines: () => [of(NAME)] });
-    const [first, second] = scene.databases;
-    const names = new NameServer({ [NAME]: [first!.host.address, second!.host.address] });
-    const conmgr = await scene.startConmgr({ env: names.env });
-    const app = await scene.app({ target: 'any' });
-    trial.load(await app.load());
-    const mark = conmgr.mark;
-    // The watchdog of the first is gone, its server is not: the other address answers, and is another server.
-    await first!.watchdog.stop('SIGKILL');
-    await conmgr.logged(/is not the one of/, mark, { timeoutMs: 30_000 });
-    await delay(2 * TIMING.T);
-    const { instances } = await conmgr.status();
-    trial.never('other server taken for the instance', instances[0]?.role === 'standby' ? 1 : 0);
-    const offered = await offeredBy(conmgr, 'standby');
-    trial.never('sessions led to the other server', offered === '57P03' ? 0 : 1);
-    await app.load();
-    first!.watchdog = await first!.watchdog.again();
-    await conmgr.linked();
+    for (const others of OTHERS) {
+      const scene = await trial.scene({ ...others, withConmgr: false, lines: () => [of(NAME)] });
+      const [first, second] = scene.databases;
+      const names = new NameServer({ [NAME]: [first!.host.address, second!.host.address] });
+      const conmgr = await scene.startConmgr({ env: names.env });
+      const app = await scene.app({ target: 'any' });
+      trial.load(await app.load());
+      const mark = conmgr.mark;
+      // The watchdog of the first is gone, its server is not: the other address answers, and is another server.
+      await first!.watchdog.stop('SIGKILL');
+      await conmgr.logged(/is not the one of/, mark, { timeoutMs: 30_000 });
+      await delay(2 * TIMING.T);
+      const { instances } = await conmgr.status();
+      const isTaken = instances[0]?.role !== 'primary' || instances[0].link.phase === 'up';
+      trial.never('other server taken for the instance', isTaken ? 1 : 0);
+      const offered = await offeredBy(conmgr, 'standby');
+      trial.never('sessions led to the other server', offered === '57P03' ? 0 : 1);
+      await app.load();
+      const servers = new Set(app.events('connected').map(({ server }) => server));
+      trial.never('sessions led to the other server', servers.size - 1 + app.events('lost').length);
+      first!.watchdog = await first!.watchdog.again();
+      await conmgr.linked();
+      await scene.end();
+    }
   }),
 );

@@ -32,6 +32,8 @@ export const CONMGR_PORT = 27546;
 export interface SceneOptions {
   /** Default 0. */
   readonly standbys?: number;
+  /** Primaries of clusters of their own, behind the standbys. Default 0. */
+  readonly foreigners?: number;
   /** conmgr.conf; the timing is that of the suite. */
   readonly conmgr?: ConmgrSettings;
   /** watchdog.* without the prefix. */
@@ -100,6 +102,9 @@ export class Scene {
     await primary.server.sql('create role app login; grant pg_read_all_stats to app');
     for (let number = 0; number < (options.standbys ?? 0); number += 1) {
       await this.#addDatabase((place) => addStandby(primary.server, place));
+    }
+    for (let number = 0; number < (options.foreigners ?? 0); number += 1) {
+      await this.#addDatabase((place) => startPrimary(place));
     }
     if (options.withConmgr !== false) await this.startConmgr(options.start);
   }

@@ -50,7 +50,7 @@ export const MACHINE_ROWS: readonly FaultRow[] = [
   },
   {
     row: 30,
-    fault: 'name whose addresses are different servers',
+    fault: 'name whose addresses are different servers, of one cluster or of two',
     expected: 'the server that is not the one of the sessions is refused, and said so; nothing is mixed up',
     proof: 'names',
     load: QUERIES,

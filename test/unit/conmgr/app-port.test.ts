@@ -11,14 +11,16 @@ import { Gateway, type GatewayEvents } from '../../../src/conmgr/gateway.js';
 import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
 import type { MessageParams } from '../../../src/core/messages/message.js';
 import { rateLimitKey } from '../../../src/core/messages/rate-limit.js';
+import { ASK_OPTION, encodeAsk } from '../../../src/core/protocol/ask.js';
 import {
   type ConmgrMessage,
   decodeConmgrMessage,
   encodeConmgrMessage,
 } from '../../../src/core/protocol/first-phase.js';
-import { encodeCancelRequest } from '../../../src/core/protocol/startup.js';
+import { encodeCancelRequest, encodeStartup } from '../../../src/core/protocol/startup.js';
 import { backgroundClock, systemClock } from '../../../src/io/clock.js';
 import { eventually } from '../../support/eventually.js';
+import { FakeClock } from '../../support/fake-clock.js';
 
 const LISTENER: ListenerRule = { port: 2, target: () => 'any', forwards: () => false };
 const NO_EVENTS: GatewayEvents = {
@@ -178,6 +180,49 @@ describe('a stranger', () => {
       }
       assert.equal(keys.size, 1, address);
     }
+  });
+});
+
+describe('a connection that has not said anything', () => {
+  it('is given up after 3 s, but not before what lies unread of it has been read', async () => {
+    const clock = new FakeClock();
+    const asked: number[] = [];
+    const port = new AppPort({
+      clock,
+      allowed: () => ({ connections: 10, limit: 10 }),
+      silentAfterMs: () => 20_000,
+      gateway: NO_GATEWAY,
+      console: NO_CONSOLE,
+      events: {
+        asked: (session) => void asked.push(session),
+        bound: () => {},
+        backend: () => {},
+        closed: () => {},
+        report: () => {},
+      },
+    });
+    const [late, silent] = [new SinkSocket('127.0.0.1', 1), new SinkSocket('127.0.0.1', 2)];
+    for (const socket of [late, silent]) port.accept(socket as unknown as Socket, LISTENER);
+    // The process has not come round to anything for that long; one of them has asked meanwhile.
+    clock.advance(4000);
+    const ask = encodeAsk({
+      target: 'any',
+      prefer: [],
+      exclude: [],
+      attach: undefined,
+      ping: false,
+      app: '',
+    });
+    late.push(
+      encodeStartup([
+        ['user', 'app'],
+        [ASK_OPTION, ask],
+      ]),
+    );
+    await eventually(() => silent.destroyed, { everyMs: 1, what: 'the silent one is given up' });
+    assert.deepEqual(asked, [1]);
+    assert.equal(late.destroyed, false);
+    late.destroy();
   });
 });
 
