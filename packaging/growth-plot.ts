@@ -1,6 +1,7 @@
 /**
  * The plot of docs/performance.md: processor time of a watchdog by the number of its links, both axes logarithmic, with the bound and
- * with the line below which no program in Node.js comes, the bare one of the same run. Colours follow the reader's scheme.
+ * with two lines of the bare program of the same run: its own, below which no program in Node.js comes, and the kernel's part of it, below
+ * which no program comes that hears from and writes to as many sockets. Colours follow the reader's scheme.
  */
 import type { Block } from '../bench/results.js';
 
@@ -36,21 +37,24 @@ function line(points: readonly Point[], style: string, label: string): string {
 export function growthPlot(results: Readonly<Record<string, Block>>): string {
   const block = results[TITLE];
   const [ours, bare] = [block?.points['watchdog CPU'], block?.points['bare CPU']];
-  if (ours === undefined || bare === undefined) throw new Error(`nothing is recorded of "${TITLE}"`);
+  const kernel = block?.points['kernel CPU'];
+  if (ours === undefined || bare === undefined || kernel === undefined)
+    throw new Error(`nothing is recorded of "${TITLE}"`);
   const [left, right] = [FRAME.left, WIDTH - FRAME.right];
   const bottom = HEIGHT - FRAME.bottom;
   const name = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 2 });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-family="sans-serif" font-size="14">
 <title>Processor time of a watchdog by the number of its links</title>
 <style>
-svg { background: #ffffff; --ink: #1f2328; --soft: #d0d7de; --ours: #0550ae; --bare: #57606a; --bound: #b35900; }
+svg { background: #ffffff; --ink: #1f2328; --soft: #d0d7de; --ours: #0550ae; --bare: #57606a; --limit: #1a7f37; --bound: #b35900; }
 @media (prefers-color-scheme: dark) {
-svg { background: #0d1117; --ink: #e6edf3; --soft: #30363d; --ours: #79c0ff; --bare: #9da7b3; --bound: #ffa657; }
+svg { background: #0d1117; --ink: #e6edf3; --soft: #30363d; --ours: #79c0ff; --bare: #9da7b3; --limit: #7ee787; --bound: #ffa657; }
 }
 text { fill: var(--ink); } .grid { stroke: var(--soft); stroke-width: 1; }
 polyline { fill: none; stroke-width: 2.5; }
 polyline.ours { stroke: var(--ours); } circle.ours, text.ours { fill: var(--ours); }
 polyline.bare { stroke: var(--bare); stroke-dasharray: 2 5; stroke-linecap: round; } circle.bare, text.bare { fill: var(--bare); }
+polyline.limit { stroke: var(--limit); } circle.limit, text.limit { fill: var(--limit); }
 line.bound { stroke: var(--bound); stroke-width: 2; stroke-dasharray: 9 5; } text.bound { fill: var(--bound); }
 </style>
 ${Y.ticks.map((tick) => `<line class="grid" x1="${left}" x2="${right}" y1="${at(toY(tick))}" y2="${at(toY(tick))}"/>\n<text x="${left - 8}" y="${at(toY(tick) + 5)}" text-anchor="end">${name(tick)} %</text>`).join('\n')}
@@ -59,6 +63,7 @@ ${X.ticks.map((tick) => `<line class="grid" x1="${at(toX(tick))}" x2="${at(toX(t
 <text x="${left}" y="18">processor time, of one core</text>
 <line class="bound" x1="${left}" x2="${right}" y1="${at(toY(BOUND_PERCENT))}" y2="${at(toY(BOUND_PERCENT))}"/>
 <text class="bound" x="${left + 6}" y="${at(toY(BOUND_PERCENT) - 7)}">bound: ${BOUND_PERCENT} %</text>
+${line(kernel, 'limit', 'limit: the kernel')}
 ${line(bare, 'bare', 'bare Node.js')}
 ${line(ours, 'ours', 'watchdog')}
 </svg>
