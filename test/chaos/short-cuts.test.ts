@@ -23,9 +23,10 @@ it(
     await scene.trusted();
     for (let phase = 0; phase < PHASES; phase += 1) {
       trial.load(await app.load());
-      const heal = scene.primary.host.cut();
-      await delay(TIMING.T - TIMING.I - SHORTER_MS);
-      heal();
+      const cutMs = TIMING.T - TIMING.I - SHORTER_MS;
+      const forget = scene.primary.host.cutFor(cutMs);
+      await delay(cutMs);
+      forget();
       await delay(TIMING.T + (TIMING.I * phase) / PHASES);
       await app.load();
     }

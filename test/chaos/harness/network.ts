@@ -86,6 +86,23 @@ export class Host {
     return this.treat(['in', 'out'], 'drop');
   }
 
+  /**
+   * The same for so many milliseconds, which the kernel counts: however busy the machine, it is no longer.
+   * @returns to be called later than that
+   */
+  cutFor(ms: number): () => void {
+    const table = `fault${this.#tables++}`;
+    const set = `set off { type ifname; flags timeout; elements = { "eth0" timeout ${ms}ms } }`;
+    const chains = [
+      ['in', 'input', 'iifname'],
+      ['out', 'output', 'oifname'],
+    ].map(([name, hook, end]) => `chain ${name} { type filter hook ${hook} priority 0; ${end} @off drop; }`);
+    this.run('nft', `table inet ${table} {\n${[set, ...chains].join('\n')}\n}`);
+    return () => {
+      this.run('nft', 'delete', 'table', 'inet', table);
+    };
+  }
+
   /** Gives it its address once the cable is there. */
   turnOn(): void {
     this.run('ip', 'link', 'set', 'lo', 'up');
