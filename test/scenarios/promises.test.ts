@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Plan, planOf } from '../support/simulation/plan.js';
+import { type Plan, planOf, RECOVERY } from '../support/simulation/plan.js';
 import { PROMISES, type PromiseName } from '../support/simulation/promises.js';
 import { type Breach, runPlan } from '../support/simulation/run.js';
 import { play } from '../support/simulation/scenario.js';
@@ -93,6 +93,13 @@ describe('a schedule that breaks a promise', () => {
 
   it('is made small in the same way again', () => {
     assert.deepEqual(shrink(plan), small);
+  });
+
+  it('that all recover: it keeps a fault, its mending and the time to recover', () => {
+    const shrunk = shrink(firstBreach('no-reconnect', 'recovery').plan);
+    assert.deepEqual(shrunk.slice(-RECOVERY.length), RECOVERY);
+    const sound = shrunk.filter((line) => !line.startsWith('flaw'));
+    assert.equal(runPlan(sound).breach, undefined, shrunk.join('\n'));
   });
 
   it('must break one', () => {

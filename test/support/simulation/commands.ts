@@ -25,6 +25,7 @@ function configChange(options: ReadonlyMap<string, string>): Partial<ConmgrConfi
   for (const [name, value] of options) {
     switch (name) {
       case 'instances':
+        if (value === '') throw new ScenarioError('instances= names no instance');
         change.instances = conmgrConfig(value.split(',').map((one) => Number(one.slice(2)))).instances;
         break;
       case 'interval':

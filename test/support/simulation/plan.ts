@@ -22,6 +22,9 @@ function pick<T>(random: Random, all: readonly T[]): T {
 const TARGETS = ['read-write', 'any', 'standby', 'prefer-standby'] as const;
 const BALANCES = ['round-robin', 'least-connections', 'random', 'ordered'] as const;
 
+/** How each plan ends: nothing is broken any more, there is time to recover, and all must have. */
+export const RECOVERY = ['mend', 'advance 20s', 'expect recovery'] as const;
+
 /** A minute of misfortune for a cluster, then everything is mended, and all must recover. */
 export function planOf(seed: number): Plan {
   const random = seeded(seed ^ 0x5eed);
@@ -56,7 +59,7 @@ export function planOf(seed: number): Plan {
     passed += pauseMs;
     lines.push(`advance ${pauseMs}ms`);
   }
-  return [...lines, 'mend', 'advance 20s', 'expect recovery'];
+  return [...lines, ...RECOVERY];
 }
 
 function misfortune(kind: Exclude<(typeof KINDS)[number], 'attach'>, random: Random): readonly string[] {

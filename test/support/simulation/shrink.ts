@@ -2,7 +2,7 @@
  * Makes a plan that breaks a promise smaller for as long as it breaks the same one: fewer parties, fewer faults,
  * shorter pauses. What is left reads as a scenario (`scenarioOf`).
  */
-import type { Plan } from './plan.js';
+import { type Plan, RECOVERY } from './plan.js';
 import { type Breach, runPlan } from './run.js';
 
 const PAUSE = /^advance ([\d.]+)(ms|s)$/;
@@ -22,6 +22,8 @@ export function shrink(plan: Plan): Plan {
   if (first === undefined) throw new Error('there is nothing to shrink: the plan breaks no promise');
   let smallest = upTo(plan, first);
   const attempt = (smaller: Plan): boolean => {
+    // What was never there, or never mended, does not recover: another finding, and none.
+    if (first.promise === 'recovery' && !canRecover(smaller)) return false;
     const breach = breachOf(smaller);
     if (breach?.promise !== first.promise) return false;
     smallest = upTo(smaller, breach);
@@ -42,6 +44,16 @@ export function shrink(plan: Plan): Plan {
 function weight(plan: Plan): number {
   const ms = plan.reduce((sum, line) => sum + pauseMs(line), 0);
   return plan.length * 1e9 + ms * 1e3 + plan.join(' ').length;
+}
+
+/** Whether a plan mends everything, leaves time to recover and has a server behind each instance. */
+function canRecover(plan: Plan): boolean {
+  const end = plan.slice(-RECOVERY.length);
+  const servers = plan.flatMap((line) => /^server (\S+)/.exec(line)?.[1] ?? []);
+  const instances = plan.flatMap((line) => /instances=(\S+)/.exec(line)?.[1]?.split(',') ?? []);
+  return (
+    RECOVERY.every((line, index) => end[index] === line) && instances.every((name) => servers.includes(name))
+  );
 }
 
 function upTo(plan: Plan, { line }: Breach): Plan {

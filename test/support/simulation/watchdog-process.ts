@@ -120,6 +120,8 @@ export class WatchdogProcess {
     const retryAfterMs = reason === 'restart' ? this.settings.graceMs : 0;
     this.#losses.forgetTimers([...this.#links]);
     this.#act(() => {
+      // Else one that connects now and says nothing would keep it until the time limit of its HELLO.
+      this.#world.network.listen(this.instance.settings.host, 'watchdog', undefined);
       for (const link of [...this.#links]) this.#step(link, { type: 'stop', reason, retryAfterMs, text: '' });
     });
   }
@@ -202,7 +204,11 @@ export class WatchdogProcess {
     };
     const reader = new FrameReader();
     reader.setLimit(FRAME_LIMITS.beforeWelcome);
-    this.#act(() => this.#links.add(link));
+    this.#act(() => {
+      // Whom the kernel had taken before the port was closed, it resets.
+      if (this.#stopping) end.end();
+      else this.#links.add(link);
+    });
     const read = (bytes: Buffer) => {
       try {
         for (const frame of reader.push(bytes)) {
