@@ -31,9 +31,14 @@ export async function losePackets(
   }
   const app = await scene.app({ target: 'any' });
   trial.load(await app.load());
-  const heal = scene.primary.host.treat(['in', 'out'], losing(percent));
+  const { host } = scene.primary;
+  // Where packets come in: what a host drops on their way out, its TCP hears of, which the loss of a network it does not.
+  const heals = [
+    host.treat(['in'], losing(percent)),
+    scene.network.app1.treat(['in'], losing(percent), host),
+  ];
   await delay(minutes * MINUTE_MS);
-  heal();
+  for (const heal of heals) heal();
   const lost = scene.conmgrs.flatMap((conmgr) => conmgr.linesLike(/ is lost: /)).length;
   for (const conmgr of scene.conmgrs) {
     await conmgr.until('its link is up', ({ instances }) => instances[0]?.link.phase === 'up', MINUTE_MS);
