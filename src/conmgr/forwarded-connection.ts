@@ -14,11 +14,12 @@ import { type Question, readFirstAnswer } from '../core/gateway/first-answer.js'
 import { isForConsole, targetInOptions } from '../core/gateway/startup-options.js';
 import type { Candidate } from '../core/protocol/first-phase.js';
 import { type ErrorFields, type FirstPacket, readFirstPacket } from '../core/protocol/startup.js';
+import { resetNow } from '../io/reset-socket.js';
 import { descriptorOf } from '../io/socket-handle.js';
 import { Unsent } from '../io/unsent.js';
 import type { AppConnection, Successor } from './app-connection.js';
 import type { Gateway } from './gateway.js';
-import { adoptServer, connectServer, forward, resetSocket, type ServerEvents } from './gateway-server.js';
+import { adoptServer, connectServer, forward, type ServerEvents } from './gateway-server.js';
 import type { HandedPart, HandedServer } from './handed-part.js';
 
 /** What an application may send before a server serves it; more is left in the kernel. */
@@ -205,7 +206,7 @@ export class ForwardedConnection implements Successor {
     this.#phase = 'over';
     const server = this.#server;
     this.#server = undefined;
-    resetSocket(this.#socket);
+    resetNow(this.#socket);
     if (server !== undefined) this.#gateway.resetLater(server);
   }
 
@@ -384,7 +385,7 @@ export class ForwardedConnection implements Successor {
     this.#server = undefined;
     this.#gateway.servers -= 1;
     if (this.#phase !== 'open') this.#failed(text ?? 'connection was closed');
-    else if (text !== undefined) resetSocket(this.#socket);
+    else if (text !== undefined) resetNow(this.#socket);
   }
 
   #dropServer(hard: boolean): void {
@@ -395,7 +396,7 @@ export class ForwardedConnection implements Successor {
     this.#sent = false;
     if (server === undefined) return;
     this.#gateway.servers -= 1;
-    if (hard) resetSocket(server);
+    if (hard) resetNow(server);
     else server.destroy();
   }
 

@@ -101,10 +101,3 @@ interface Writer {
 export function forward(to: Writer, bytes: Buffer): boolean {
   return to.write(bytes) || to.writableLength === 0;
 }
-
-/** Ends a connection so that a blocked peer returns at once: RST, not FIN. */
-export function resetSocket(socket: net.Socket): void {
-  // One that is not connected has nobody to tell.
-  if (socket.connecting) socket.destroy();
-  else socket.resetAndDestroy();
-}
