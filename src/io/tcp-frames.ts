@@ -7,7 +7,7 @@
 import type { Buffer } from 'node:buffer';
 import net from 'node:net';
 import { getSystemErrorMap } from 'node:util';
-import { decodeHeartbeat, encodeHeartbeat, ProtocolViolation } from '../core/protocol/codec.js';
+import { decodeHeartbeat, encodeHeartbeat, type Frame, ProtocolViolation } from '../core/protocol/codec.js';
 import { FrameReader } from '../core/protocol/framer.js';
 import type { HeartbeatMessage } from '../core/protocol/messages.js';
 import { brokenOff, describeHandshakeFailure } from './handshake-words.js';
@@ -199,6 +199,12 @@ export class FramedSocket {
     if (this.#failure === '') this.#failure = text;
   }
 
+  #deliver(frame: Frame): void {
+    const message = decodeHeartbeat(frame);
+    this.#heed(message);
+    this.#events.message(message);
+  }
+
   #take(chunk: Buffer): void {
     if (this.#deaf) return;
     try {
@@ -206,13 +212,11 @@ export class FramedSocket {
       this.#heard = true;
       const whole = this.#reader.whole(chunk);
       if (whole !== undefined) {
-        this.#events.message(decodeHeartbeat(whole));
+        this.#deliver(whole);
         return;
       }
       for (const frame of this.#reader.push(chunk)) {
-        const message = decodeHeartbeat(frame);
-        this.#heed(message);
-        this.#events.message(message);
+        this.#deliver(frame);
         if (this.#deaf) return;
       }
     } catch (error) {
