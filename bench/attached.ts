@@ -1,27 +1,11 @@
 /** Many applications attached to one conmgr, as light as they can be: a socket each, and when it last heard something. */
 import { connect, type Socket } from 'node:net';
-import { ASK_OPTION, type Ask, encodeAsk } from '../src/core/protocol/ask.js';
+import type { Ask } from '../src/core/protocol/ask.js';
 import { encodeBound } from '../src/core/protocol/first-phase.js';
-import { encodeStartup } from '../src/core/protocol/startup.js';
+import { questionFor } from '../test/support/question.js';
 
 /** How many ask at a time. */
 const BATCH = 100;
-
-export function questionFor(target: Ask['target']): Buffer {
-  const question = encodeAsk({
-    target,
-    prefer: [],
-    exclude: [],
-    attach: undefined,
-    ping: false,
-    app: '',
-  });
-  return encodeStartup([
-    ['user', 'app'],
-    ['database', 'app'],
-    [ASK_OPTION, question],
-  ]);
-}
 
 export class Attached {
   /** When each session was told something after `expect` (performance.now()). */

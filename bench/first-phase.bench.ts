@@ -11,9 +11,9 @@ import { connect } from 'node:net';
 import { encodeStartup } from '../src/core/protocol/startup.js';
 import { freePort } from '../test/support/free-ports.js';
 import { startPrimary } from '../test/support/postgres.js';
+import { questionFor } from '../test/support/question.js';
 import { ScriptedSet } from '../test/support/scripted-set.js';
 import { PRIMARY, STANDBY } from '../test/support/scripted-watchdog.js';
-import { questionFor } from './attached.js';
 import { cpuMs, ms, printBlock, Samples, shuffledRounds, times } from './figures.js';
 
 const ROUNDS = 12;

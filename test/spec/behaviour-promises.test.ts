@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConmgrCore } from '../../src/core/conmgr/core.js';
 import type { ConmgrEffect } from '../../src/core/conmgr/effects.js';
-import type { Ask } from '../../src/core/protocol/ask.js';
+import { NO_WISHES } from '../support/question.js';
 import { conmgrConfig, World } from '../support/simulation/world.js';
 import { attr, received, UP, welcome } from '../unit/core/link/link-states.js';
 
@@ -184,7 +184,7 @@ describe('promise: planned work is lossless', () => {
 
 describe('what the core asks its shell to do', () => {
   const identity = { conmgrId: '11'.repeat(16), bootId: '22'.repeat(16), software: 'c', label: 'l' };
-  const ask: Ask = { target: 'any', prefer: [], exclude: [], attach: undefined, ping: false, app: '' };
+  const ask = NO_WISHES;
 
   /** A core with one instance that is up, and as many bound sessions. */
   function coreWith(sessions: number): ConmgrCore {

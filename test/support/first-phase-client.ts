@@ -13,17 +13,10 @@ import {
   encodeMessage,
   encodeStartup,
 } from '../../src/core/protocol/startup.js';
+import { NO_WISHES } from './question.js';
 import { resetSocket } from './relay.js';
 
 const PATIENCE_MS = 10_000;
-const NO_WISHES: Ask = {
-  target: 'any',
-  prefer: [],
-  exclude: [],
-  attach: undefined,
-  ping: false,
-  app: '',
-};
 
 /** One kind of message. */
 type MessageOf<Kind extends ConmgrMessage['kind']> = Extract<ConmgrMessage, { kind: Kind }>;

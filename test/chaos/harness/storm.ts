@@ -3,9 +3,9 @@
  * otherwise be what the asking costs, not the answer.
  */
 import { connect } from 'node:net';
-import { ASK_OPTION, type Ask, encodeAsk } from '../../../src/core/protocol/ask.js';
+import type { Ask } from '../../../src/core/protocol/ask.js';
 import { decodeConmgrMessage } from '../../../src/core/protocol/first-phase.js';
-import { encodeStartup } from '../../../src/core/protocol/startup.js';
+import { questionFor } from '../../support/question.js';
 import { resetSocket } from '../../support/relay.js';
 
 const PATIENCE_MS = 60_000;
@@ -25,7 +25,7 @@ export async function storm(
 ): Promise<StormAnswer[]> {
   const packets = new Map<Ask['target'], Buffer>();
   const packetFor = (target: Ask['target']): Buffer => {
-    const known = packets.get(target) ?? startup(target);
+    const known = packets.get(target) ?? questionFor(target);
     packets.set(target, known);
     return known;
   };
@@ -33,15 +33,6 @@ export async function storm(
   const answers = await Promise.all(asked.map(({ answer }) => answer));
   for (const { socket } of asked) resetSocket(socket);
   return answers.map(({ tookMs, octets }) => ({ tookMs, offered: offeredIn(octets) }));
-}
-
-function startup(target: Ask['target']): Buffer {
-  const ask = encodeAsk({ target, prefer: [], exclude: [], attach: undefined, ping: false, app: '' });
-  return encodeStartup([
-    ['user', 'app'],
-    ['database', 'app'],
-    [ASK_OPTION, ask],
-  ]);
 }
 
 function askOnce(port: number, packet: Buffer) {

@@ -7,36 +7,24 @@ import { describe, it } from 'node:test';
 import type { ListenerRule } from '../../../src/conmgr/app-listeners.js';
 import { AppPort, SLICE } from '../../../src/conmgr/app-port.js';
 import type { ConsoleWorld } from '../../../src/conmgr/console-connection.js';
-import { Gateway, type GatewayEvents } from '../../../src/conmgr/gateway.js';
+import { Gateway } from '../../../src/conmgr/gateway.js';
 import { CONMGR_MESSAGES } from '../../../src/core/messages/conmgr.js';
 import type { MessageParams } from '../../../src/core/messages/message.js';
 import { rateLimitKey } from '../../../src/core/messages/rate-limit.js';
-import { ASK_OPTION, encodeAsk } from '../../../src/core/protocol/ask.js';
 import {
   type ConmgrMessage,
   decodeConmgrMessage,
   encodeConmgrMessage,
 } from '../../../src/core/protocol/first-phase.js';
-import { encodeCancelRequest, encodeStartup } from '../../../src/core/protocol/startup.js';
+import { encodeCancelRequest } from '../../../src/core/protocol/startup.js';
 import { backgroundClock, systemClock } from '../../../src/io/clock.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { questionFor } from '../../support/question.js';
+import { QUIET_OPTIONS, quietGateway } from '../../support/quiet-gateway.js';
 
 const LISTENER: ListenerRule = { port: 2, target: () => 'any', forwards: () => false };
-const NO_EVENTS: GatewayEvents = {
-  forward: () => {},
-  introduced: () => {},
-  routeFailed: () => {},
-  bound: () => {},
-  backend: () => {},
-  closed: () => {},
-};
-const NO_GATEWAY = new Gateway({
-  descriptorLimit: 10,
-  hasRoom: () => true,
-  connectTimeoutMs: () => 1000,
-  events: NO_EVENTS,
-});
+const NO_GATEWAY = quietGateway();
 
 const NO_CONSOLE: ConsoleWorld = { software: 'conmgr', facts: () => Promise.reject(new Error('no facts')) };
 
@@ -205,20 +193,7 @@ describe('a connection that has not said anything', () => {
     for (const socket of [late, silent]) port.accept(socket as unknown as Socket, LISTENER);
     // The process has not come round to anything for that long; one of them has asked meanwhile.
     clock.advance(4000);
-    const ask = encodeAsk({
-      target: 'any',
-      prefer: [],
-      exclude: [],
-      attach: undefined,
-      ping: false,
-      app: '',
-    });
-    late.push(
-      encodeStartup([
-        ['user', 'app'],
-        [ASK_OPTION, ask],
-      ]),
-    );
+    late.push(questionFor('any'));
     await eventually(() => silent.destroyed, { everyMs: 1, what: 'the silent one is given up' });
     assert.deepEqual(asked, [1]);
     assert.equal(late.destroyed, false);
@@ -272,12 +247,7 @@ describe('a CancelRequest', () => {
         return new Promise((done) => answered.push(done));
       }
     }
-    const gateway = new SlowGateway({
-      descriptorLimit: 10,
-      hasRoom: () => true,
-      connectTimeoutMs: () => 1000,
-      events: NO_EVENTS,
-    });
+    const gateway = new SlowGateway(QUIET_OPTIONS);
     const port = new AppPort({
       clock: systemClock,
       allowed: () => ({ connections: 10, limit: 10 }),

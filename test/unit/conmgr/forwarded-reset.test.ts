@@ -4,23 +4,11 @@ import net from 'node:net';
 import { after, before, it } from 'node:test';
 import type { AppConnection } from '../../../src/conmgr/app-connection.js';
 import { ForwardedConnection } from '../../../src/conmgr/forwarded-connection.js';
-import { Gateway } from '../../../src/conmgr/gateway.js';
 import { eventually } from '../../support/eventually.js';
+import { quietGateway } from '../../support/quiet-gateway.js';
 
 const nothing = (): void => {};
-const gateway = new Gateway({
-  events: {
-    forward: nothing,
-    introduced: nothing,
-    routeFailed: nothing,
-    bound: nothing,
-    backend: nothing,
-    closed: nothing,
-  },
-  hasRoom: () => true,
-  descriptorLimit: 100,
-  connectTimeoutMs: () => 1000,
-});
+const gateway = quietGateway();
 
 const applications = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
 before(async () => {

@@ -1,24 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { it } from 'node:test';
-import { Gateway } from '../../../src/conmgr/gateway.js';
-
-const nothing = (): void => {};
+import { quietGateway } from '../../support/quiet-gateway.js';
 
 it('servers are reset a few in a turn, in their order, and count as open until then', async () => {
-  const gateway = new Gateway({
-    events: {
-      forward: nothing,
-      introduced: nothing,
-      routeFailed: nothing,
-      bound: nothing,
-      backend: nothing,
-      closed: nothing,
-    },
-    hasRoom: () => true,
-    descriptorLimit: 100,
-    connectTimeoutMs: () => 1000,
-  });
+  const gateway = quietGateway();
   const reset: number[] = [];
   const server = (number: number): Socket =>
     ({
